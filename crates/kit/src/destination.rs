@@ -1,0 +1,95 @@
+//! What a tool's connector does: deliver a batch of payloads and say what became of each.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use records::{Operation, Outcome, Value};
+
+use crate::{Facts, Wire};
+
+/// One mapped and validated record on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    /// Its place in the change set.
+    pub index: u64,
+    /// The record's key as text.
+    pub key: String,
+    pub operation: Operation,
+    /// The same for the same change in every run.
+    pub message_id: String,
+    /// The action's fields.
+    pub fields: Value,
+}
+
+/// Payloads for one call of one action. Never empty, never over the action's limits, all of one group.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub action: String,
+    pub mode: mapping::SyncMode,
+    /// Names the sync, for destinations that write one thing a sync (a file).
+    pub sync: String,
+    pub records: Vec<Payload>,
+}
+
+/// Why a whole call failed. A closed set that carries the decision; what befell single records is an [`Outcome`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// Stop the sync and tell a person: nothing will be accepted.
+    #[error("the destination refused the credentials: {message}")]
+    CredentialsRefused { message: String },
+    /// Wait, then send the same again.
+    #[error("the destination asks to slow down")]
+    RateLimited { after: Option<Duration> },
+    /// The request was understood and refused. A batch is split until the bad record stands alone.
+    #[error("the destination refused the request ({code}): {message}")]
+    Refused { code: String, message: String },
+    /// Answered, but not as agreed: HTML, cut short, fewer results than records. Whether the records were taken
+    /// is not known.
+    #[error("the destination's answer is not understood: {message}")]
+    UnexpectedAnswer { message: String },
+    /// A passing fault on their side, answered as such (5xx): sent again.
+    #[error("the destination failed ({code}): {message}")]
+    Failed { code: String, message: String },
+    /// The request did not leave, so nothing was taken.
+    #[error("cannot reach the destination: {message}")]
+    Unreachable { message: String },
+    /// The request left and no answer came. The records may have been taken.
+    #[error("no answer from the destination: {message}")]
+    NoAnswer { message: String },
+    /// The settings, the action or the payload cannot be made into a request. Found before anything was sent.
+    #[error("{message}")]
+    Settings { message: String },
+    /// A preview captured the request instead of sending it.
+    #[error("preview: not sent")]
+    Preview,
+}
+
+/// A connection to a tool.
+///
+/// - `deliver` gives exactly one outcome per record, in the batch's order; the kit checks the count.
+/// - `Delivered` means the tool said so *for that record*, or that the tool's contract is all or nothing and it
+///   took the request. No other answer may become `Delivered`.
+/// - The same batch may come again after a fault; calls may run at the same time.
+/// - It does not retry, wait for rate limits, split or log: the kit does.
+#[async_trait]
+pub trait Destination: Send + Sync + std::fmt::Debug {
+    /// Name, actions, fields, limits.
+    fn facts(&self) -> &Facts;
+
+    /// Sees that the settings and credentials work, without changing anything there.
+    async fn check(&self, wire: &Wire) -> Result<String, DeliveryError>;
+
+    /// Delivers one batch. All requests go through `wire`.
+    async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError>;
+
+    /// The payloads of a batch must agree in this, or they are put into different batches. Default: all agree.
+    fn group(&self, _action: &str, _payload: &Payload) -> String {
+        String::new()
+    }
+
+    /// Called once, after the last batch of a sync, if the action's facts say `whole: true`: until this succeeds,
+    /// what `deliver` called delivered is provisional.
+    async fn finish(&self, _action: &str, _sync: &str, _wire: &Wire) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
