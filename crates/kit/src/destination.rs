@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{Facts, Wire, WireSettings};
 use async_trait::async_trait;
 use records::{Operation, Outcome, Value};
-
-use crate::{Facts, Wire};
 
 /// One mapped and validated record on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +75,11 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     /// Name, actions, fields, limits.
     fn facts(&self) -> &Facts;
 
+    /// What its connection needs. Default: no credentials, the facts' limits.
+    fn wire_settings(&self) -> WireSettings {
+        WireSettings { limits: self.facts().limits, ..WireSettings::default() }
+    }
+
     /// Sees that the settings and credentials work, without changing anything there.
     async fn check(&self, wire: &Wire) -> Result<String, DeliveryError>;
 
@@ -92,4 +96,8 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     async fn finish(&self, _action: &str, _sync: &str, _wire: &Wire) -> Result<(), DeliveryError> {
         Ok(())
     }
+
+    /// Called instead of [`Destination::finish`] when a sync of a `whole` action stopped: what `deliver` took
+    /// provisionally is dropped.
+    async fn abandon(&self, _action: &str, _sync: &str) {}
 }
