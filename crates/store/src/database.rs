@@ -170,7 +170,11 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
             return Err(StoreError::NewerSchema { path: path.to_owned(), found, known });
         }
     }
-    MIGRATIONS.run(&mut *transaction).await.map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+    // `run` does the same, but its future cannot be sent between threads.
+    MIGRATIONS
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
     transaction.commit().await.map_err(failed)
 }
 

@@ -8,6 +8,8 @@ mod file_names;
 mod history;
 mod locks;
 mod syncs;
+#[cfg(test)]
+mod testing;
 
 pub use checkpoints::CheckpointRow;
 pub use database::{Store, StoreError};

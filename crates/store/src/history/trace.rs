@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
 
@@ -62,6 +63,8 @@ enum ReadError {
     Arrow(#[from] ArrowError),
     #[error(transparent)]
     Column(#[from] ColumnError),
+    #[error("the file is damaged")]
+    Damaged,
 }
 
 impl ReadError {
@@ -81,7 +84,7 @@ pub(super) fn trace(mapping_folder: &Path, key: &str, limit: usize) -> Result<Tr
         }
         let mut found = Vec::new();
         for (_, path) in parts(&folder, RECORDS)? {
-            match find(&path, key) {
+            match guarded(|| find(&path, key)) {
                 Ok(rows) => found.extend(rows),
                 Err(error) => trace.skipped(path, &error),
             }
@@ -109,7 +112,7 @@ impl Trace {
 
     fn exchange(&mut self, folder: &Path, number: u32) -> Option<HistoryExchange> {
         let (first, path) = parts(folder, EXCHANGES).ok()?.into_iter().rev().find(|(first, _)| *first <= number)?;
-        match read_exchange(&path, number - first) {
+        match guarded(|| read_exchange(&path, number - first)) {
             Ok(exchange) => exchange,
             Err(error) => {
                 if !self.unreadable.iter().any(|known| known.path == path) {
@@ -119,6 +122,11 @@ impl Trace {
             }
         }
     }
+}
+
+/// The Parquet reader panics on some damaged pages. One bad file must not stop a trace, let alone the process.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(ReadError::Damaged))
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ReadError> {

@@ -146,6 +146,13 @@ impl HistoryWriter {
         Ok(())
     }
 
+    /// What waits in memory to be written, roughly.
+    #[cfg(test)]
+    pub(super) fn buffered_bytes(&self) -> usize {
+        let writing = |part: &Option<Part>| part.as_ref().map_or(0, |part| part.writer.memory_size());
+        self.record_bytes + self.exchange_bytes + writing(&self.record_part) + writing(&self.exchange_part)
+    }
+
     fn flush_exchanges(&mut self) -> Result<(), HistoryError> {
         if self.exchanges.is_empty() {
             return Ok(());

@@ -1,0 +1,4 @@
+//! The store from outside: several processes.
+
+#[cfg(test)]
+mod locks;
