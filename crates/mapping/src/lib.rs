@@ -1,10 +1,26 @@
 //! The language that turns a record into an action's payload: directives, conditions, field validation.
 
+mod beyond;
+mod budget;
+mod build;
+pub mod cases;
+mod check;
 mod condition;
+mod evaluate;
 mod event;
 mod fields;
+mod javascript;
+mod liquid;
 mod mode;
+mod moment;
+mod node;
+mod path;
 mod program;
+mod reads;
+mod replace;
+mod template;
+mod val;
+mod write;
 
 pub use condition::Condition;
 pub use event::{DeletedValues, Event};

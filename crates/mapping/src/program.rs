@@ -4,15 +4,37 @@ use std::collections::BTreeSet;
 
 use records::Value;
 
-use crate::Event;
+use crate::budget::Budget;
+use crate::build::{self, Builder};
+use crate::check::{self, NESTING_MAX, Place};
+use crate::evaluate::{Context, failure, resolve};
+use crate::event::Event;
+use crate::node::Node;
+use crate::reads::Reads;
+use crate::val::Val;
+use crate::write::write;
 
 /// What is wrong with a mapping, found before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{}{}{message}", .place, if .place.is_empty() { "" } else { ": " })]
 pub struct Problem {
-    /// Where in the mapping: `fields.address.city`, without the `fields.`. Empty for the whole of it.
+    /// Where in the mapping: `address.city.@path`. Empty for the whole of it.
     pub place: String,
+    /// Why: `should be a string but it is a number`.
     pub message: String,
+    pub(crate) original: String,
+}
+
+impl Problem {
+    pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        let (place, message) = (place.into(), message.into());
+        Self { place, original: message.clone(), message }
+    }
+
+    /// The same in the original's words: `/a/@path should be a string but it is a number.`
+    pub fn original_message(&self) -> &str {
+        &self.original
+    }
 }
 
 /// Columns of a model that something reads.
@@ -53,7 +75,8 @@ pub enum EvaluationError {
 /// A compiled mapping.
 #[derive(Debug, Clone)]
 pub struct Program {
-    mapping: Value,
+    root: Node,
+    columns: Columns,
 }
 
 impl Program {
@@ -62,29 +85,59 @@ impl Program {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn compile(mapping: &Value) -> Result<Self, Vec<Problem>> {
-        Ok(Self { mapping: mapping.clone() })
+        let Some(object) = mapping.as_object() else {
+            let kind = check::with_article(mapping.type_name());
+            return Err(vec![Place::default().problem(format!("should be an object but it is {kind}"))]);
+        };
+        if !build::is_shallow(mapping) {
+            return Err(vec![Place::default().problem(format!("is nested deeper than {NESTING_MAX} levels"))]);
+        }
+        let run = build::mapping_to_run(object).map_err(|message| vec![Problem::new("", message)])?;
+        let mapping = run.as_ref().unwrap_or(mapping);
+        check::mapping(mapping, &Place::default())?;
+        let mut builder = Builder { problems: Vec::new() };
+        let root = builder.node(mapping, &Place::default());
+        if !builder.problems.is_empty() {
+            return Err(builder.problems);
+        }
+        let mut reads = Reads::default();
+        reads.node(&root);
+        Ok(Self { root, columns: reads.columns() })
     }
 
     /// The columns that the mapping reads, below `properties` and `previous`.
     pub fn columns(&self) -> Columns {
-        Columns::All
+        self.columns.clone()
+    }
+
+    fn start<'e>(event: &'e Event<'e>) -> Result<(Val<'e>, Context), EvaluationError> {
+        if !event.is_object() {
+            return Err(failure(format!("data must be an object, got {}", event.type_name())));
+        }
+        Ok((Val::Event(event), Context { budget: Budget::new(), now: event.now() }))
     }
 
     /// The payload of an event; nothing if the mapping as a whole gives none.
     ///
     /// # Errors
     /// See [`EvaluationError`].
-    pub fn evaluate(&self, _event: &Event<'_>) -> Result<Option<Value>, EvaluationError> {
-        Ok(Some(self.mapping.clone()))
+    pub fn evaluate(&self, event: &Event<'_>) -> Result<Option<Value>, EvaluationError> {
+        let (scope, context) = Self::start(event)?;
+        resolve(&self.root, &scope, &context)?.into_value(&context.budget)
     }
 
-    /// Appends the payload of an event as JSON text; nothing is appended if the mapping as a whole gives none.
+    /// Appends the payload of an event as JSON text; false if the mapping as a whole gives none, and nothing is
+    /// appended.
     ///
     /// # Errors
     /// See [`EvaluationError`]. The text is then as it was before.
     pub fn write_json(&self, event: &Event<'_>, out: &mut String) -> Result<bool, EvaluationError> {
-        let Some(value) = self.evaluate(event)? else { return Ok(false) };
-        value.write_json(out);
-        Ok(true)
+        let before = out.len();
+        let (scope, context) = Self::start(event)?;
+        let written = write(&self.root, &scope, &context, out);
+        if written.is_err() {
+            out.truncate(before);
+        }
+        written
     }
 }
