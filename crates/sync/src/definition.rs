@@ -105,7 +105,7 @@ pub struct Connection {
     pub name: String,
     pub destination: Arc<dyn Destination>,
     /// The way out, shared by all mappings of this destination.
-    pub wire: Arc<Wire>,
+    pub wire: Wire,
 }
 
 /// Model + destination + action + sync mode + field expressions. It owns its checkpoint.
@@ -128,6 +128,7 @@ pub struct Mapping {
     /// Smaller batches than the action's own limits.
     pub records_max: Option<usize>,
     pub bytes_max: Option<usize>,
+    pub retry: kit::RetrySettings,
 }
 
 impl Mapping {

@@ -1,10 +1,22 @@
 //! One sync from extract to commit: plan, guard, load, recover. It is given its sources and destinations.
 
+mod commit;
+mod compare;
 mod definition;
+mod engine;
+mod guard;
+mod load;
+mod manage;
+mod map;
+mod plan;
+mod plan_file;
+mod problem;
 mod report;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
+pub use engine::{Engine, SyncOptions};
+pub use plan::PlanOptions;
 pub use report::{
     Ending, FailureCount, FieldChange, Held, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange,
-    SampleRequest, SyncReport, UnusableRecord, Unobserved,
+    SampleRequest, SyncReport, Unobserved, UnusableRecord,
 };

@@ -6,16 +6,40 @@ use serde::{Deserialize, Serialize};
 /// Where a sync stands, told as it goes.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
-    Started { mapping: &'a str, sync: Option<SyncId> },
+    Started {
+        mapping: &'a str,
+        sync: Option<SyncId>,
+    },
     /// An earlier sync of this mapping was cut off; what it delivered is now in the checkpoint.
-    Recovered { mapping: &'a str, sync: SyncId, delivered: u64 },
-    Extracting { mapping: &'a str, records: u64 },
+    Recovered {
+        mapping: &'a str,
+        sync: SyncId,
+        delivered: u64,
+    },
+    Extracting {
+        mapping: &'a str,
+        records: u64,
+    },
     /// The extract is through and the warehouse released.
-    Compared { mapping: &'a str, counts: Counts },
-    Held { mapping: &'a str, held: &'a Held },
+    Compared {
+        mapping: &'a str,
+        counts: Counts,
+    },
+    Held {
+        mapping: &'a str,
+        held: &'a Held,
+    },
     /// `done` of the change set's `total` changes have an outcome.
-    Loading { mapping: &'a str, done: u64, total: u64, failed: u64 },
-    Finished { mapping: &'a str, report: &'a SyncReport },
+    Loading {
+        mapping: &'a str,
+        done: u64,
+        total: u64,
+        failed: u64,
+    },
+    Finished {
+        mapping: &'a str,
+        report: &'a SyncReport,
+    },
 }
 
 /// Is told how a sync gets on. Calls are frequent and must be quick.
@@ -35,13 +59,29 @@ impl Observer for Unobserved {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Held {
-    Deletions { deleted: u64, checkpoint: u64, percent: f64, limit_percent: f64 },
-    EmptyResult { checkpoint: u64 },
-    MissingColumn { columns: Vec<String> },
+    Deletions {
+        deleted: u64,
+        checkpoint: u64,
+        percent: f64,
+        limit_percent: f64,
+    },
+    EmptyResult {
+        checkpoint: u64,
+    },
+    MissingColumn {
+        columns: Vec<String>,
+    },
     /// The mapping reads other columns than its checkpoint knows.
-    Edited { added: Vec<String>, removed: Vec<String>, records: u64 },
+    Edited {
+        added: Vec<String>,
+        removed: Vec<String>,
+        records: u64,
+    },
     /// The model's key is not the one the checkpoint was made with, so no record can be found again.
-    KeyChanged { checkpoint: Vec<String>, now: Vec<String> },
+    KeyChanged {
+        checkpoint: Vec<String>,
+        now: Vec<String>,
+    },
 }
 
 impl Held {

@@ -1,0 +1,183 @@
+//! What a person may do to a checkpoint: adopt the current result, forget, send again.
+
+use std::sync::Arc;
+
+use changes::{Bits, ChangeSet, Journal};
+use records::{KeyHash, OutcomeKind, SyncId};
+use store::SyncState;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Ending, Engine, Mapping, Observer, Problem, SyncOptions, SyncReport,
+    compare::{Comparing, Extracted},
+    engine::{blocking, places},
+    load::code,
+    problem::chain,
+};
+
+impl Engine {
+    /// Adopts the model's current result as what the destination holds. Nothing is sent.
+    pub async fn baseline(
+        &self,
+        mapping: &Arc<Mapping>,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> SyncReport {
+        let options = SyncOptions { trigger: "baseline".to_owned(), ..SyncOptions::default() };
+        let begun = match self.start(mapping, &options, observer).await {
+            Ok(begun) => begun,
+            Err(problem) => return crate::engine::not_begun(&mapping.name, problem),
+        };
+        let id = begun.id;
+        let mut report = crate::engine::not_begun(&mapping.name, Problem::new("internal", "not adopted"));
+        report.sync = Some(id);
+        let adopted = self.adopt(mapping, id, observer, cancel).await;
+        match adopted {
+            Ok(compared) => {
+                report.counts = compared;
+                report.problem = None;
+                report.ending = Ending::Done;
+            }
+            Err(problem) => {
+                report.ending = if problem.code == "cancelled" { Ending::Cancelled } else { Ending::Failed };
+                report.problem = Some(problem);
+            }
+        }
+        if let Err(problem) = self.close(&begun, &report).await {
+            report.ending = Ending::Failed;
+            report.problem.get_or_insert(problem);
+        }
+        report
+    }
+
+    async fn adopt(
+        &self,
+        mapping: &Arc<Mapping>,
+        id: SyncId,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<records::Counts, Problem> {
+        let target = [self.target(mapping, id)];
+        let mut extracted = self.compare(&mapping.model, &target, observer, cancel).await;
+        if let Some(Ok(Extracted::Held(_))) = extracted.first() {
+            // Another key: nothing of the old checkpoint can be found again, so there is nothing to compare with.
+            let checkpoint = self.open_checkpoint(&mapping.name).await?;
+            let emptied = blocking(move || checkpoint.reset()).await?;
+            emptied.map_err(|error| Problem::of_checkpoint(&error))?;
+            extracted = self.compare(&mapping.model, &target, observer, cancel).await;
+        }
+        match extracted.pop() {
+            Some(Ok(Extracted::Compared(comparing))) => {
+                let Comparing { checkpoint, compared, .. } = *comparing;
+                let all = Bits::below(compared.change_set.len());
+                let mut counts = compared.counts;
+                counts.skipped = compared.change_set.len();
+                self.commit(&mapping.name, id, checkpoint, compared.change_set, all).await?;
+                Ok(counts)
+            }
+            Some(Ok(Extracted::Held(held))) => Err(Problem::new(held.code(), held.to_string())),
+            Some(Err(problem)) => Err(problem),
+            None => Err(Problem::new("internal", "the comparison has no result")),
+        }
+    }
+
+    /// Forgets records, so that the next sync finds them added: those with these key texts, or, of an empty list, all.
+    /// Gives how many were forgotten.
+    ///
+    /// # Errors
+    /// The mapping runs, or a key is not in the checkpoint.
+    pub async fn reset(&self, mapping: &str, keys: &[String], observer: &dyn Observer) -> Result<u64, Problem> {
+        let _lock = self.lock(mapping, "reset").await?;
+        self.recover(mapping, observer).await?;
+        let checkpoint = self.open_checkpoint(mapping).await?;
+        let before = checkpoint.len();
+        let keys = keys.to_vec();
+        let after = blocking(move || {
+            if keys.is_empty() {
+                return checkpoint.reset().map_err(|error| Problem::of_checkpoint(&error));
+            }
+            let texts: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let found = checkpoint.find_all(&texts).map_err(|error| Problem::of_checkpoint(&error))?;
+            let unknown: Vec<String> = texts
+                .iter()
+                .filter(|text| !found.iter().any(|record| record.key == **text))
+                .map(|text| format!("`{text}`"))
+                .collect();
+            if !unknown.is_empty() {
+                let message = format!("the checkpoint has no record with the key {}", unknown.join(", "));
+                return Err(Problem::new("key_unknown", message)
+                    .with_hint("a key of several columns is written as a JSON array: `[\"eu\",42]`"));
+            }
+            let hashes: Vec<KeyHash> = found.iter().map(|record| record.key_hash).collect();
+            checkpoint.forget(&hashes).map_err(|error| Problem::of_checkpoint(&error))
+        });
+        let after = after.await??;
+        self.note_checkpoint(mapping, &after, None).await?;
+        Ok(before.saturating_sub(after.len()))
+    }
+
+    /// Makes the next sync send again what an earlier sync sent (or, with `failed_only`, only what it could not
+    /// deliver), with the newest values, and runs that sync.
+    ///
+    /// # Errors
+    /// The sync is not known, is another mapping's, or its change set is no longer kept.
+    pub async fn replay(
+        &self,
+        mapping: &Arc<Mapping>,
+        sync: SyncId,
+        failed_only: bool,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<SyncReport, Problem> {
+        {
+            let _lock = self.lock(&mapping.name, "replay").await?;
+            self.recover(&mapping.name, observer).await?;
+            self.mark_again(&mapping.name, sync, failed_only).await?;
+        }
+        let trigger = format!("replay of {sync}");
+        let options = SyncOptions { confirmed: false, plan: None, trigger };
+        let mut reports = self.sync(std::slice::from_ref(mapping), &options, observer, cancel).await;
+        reports.pop().ok_or_else(|| Problem::new("internal", "the sync has no report"))
+    }
+
+    async fn mark_again(&self, mapping: &str, sync: SyncId, failed_only: bool) -> Result<(), Problem> {
+        let row = self.store.sync(&sync.to_string()).await.map_err(|error| Problem::of_store(&error))?;
+        if row.mapping != mapping {
+            let message = format!("`{sync}` is a sync of `{}`, not of `{mapping}`", row.mapping);
+            return Err(Problem::new("other_mapping", message));
+        }
+        if row.state == SyncState::Held {
+            return Err(Problem::new("nothing_sent", format!("`{sync}` was held, so there is nothing to replay")));
+        }
+        let folder = places::sync(&self.settings.folder, mapping, sync);
+        let checkpoint = self.open_checkpoint(mapping).await?;
+        let marked = blocking(move || {
+            let kept = |error: &dyn std::error::Error| {
+                Problem::new("change_set_gone", format!("the changes of `{sync}` are no longer kept: {}", chain(error)))
+                    .with_hint("`reset MAPPING --key KEY` sends single records again")
+            };
+            let change_set = ChangeSet::open(&places::change_set(&folder)).map_err(|error| kept(&error))?;
+            let entries = Journal::read(&places::journal(&folder)).map_err(|error| kept(&error))?;
+            let delivered = entries.with(code(OutcomeKind::Delivered));
+            let wanted = |index: u64| !failed_only && delivered.contains(index);
+            let mut deleted = Bits::new();
+            let mut dirty = Vec::new();
+            for chunk in change_set.chunks(0).map_err(|error| kept(&error))? {
+                let chunk = chunk.map_err(|error| kept(&error))?;
+                for row in (0..chunk.len()).filter(|&row| wanted(chunk.index(row))) {
+                    match chunk.operation(row) {
+                        records::Operation::Deleted => {
+                            deleted.insert(chunk.index(row));
+                        }
+                        _ => dirty.push(chunk.key_hash(row)),
+                    }
+                }
+            }
+            // What was not delivered differs from the checkpoint still, so it needs no mark.
+            let checkpoint = checkpoint.mark_dirty(&dirty).map_err(|error| Problem::of_checkpoint(&error))?;
+            checkpoint.reinsert(&change_set, &deleted).map_err(|error| Problem::of_checkpoint(&error))
+        });
+        let checkpoint = marked.await??;
+        self.note_checkpoint(mapping, &checkpoint, None).await
+    }
+}

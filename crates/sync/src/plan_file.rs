@@ -1,0 +1,131 @@
+//! A saved plan: one file with the change sets of its mappings, to be approved and then sent as it is.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use changes::{ChangeSet, Checkpoint, Compared, Steps, Unusable};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Guards, Held, Problem,
+    compare::{Comparing, Extracted},
+    engine::places,
+    guard::{self, Findings},
+    problem::chain,
+};
+
+const VERSION: u32 = 1;
+
+/// The first line of the file, JSON. The change sets follow, one after another.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    outflow_plan: u32,
+    mappings: Vec<Part>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Part {
+    mapping: String,
+    /// Of the checkpoint the plan was made against.
+    generation: u64,
+    bytes: u64,
+    findings: Findings,
+}
+
+/// A change set to be saved.
+pub(crate) struct Saved {
+    pub mapping: String,
+    pub generation: u64,
+    pub findings: Findings,
+    pub change_set: PathBuf,
+}
+
+/// Writes a plan, whole or not at all.
+pub(crate) fn save(path: &Path, parts: &[Saved]) -> Result<(), Problem> {
+    let failed =
+        |error: io::Error| Problem::new("plan_file", format!("cannot write the plan `{}`: {error}", path.display()));
+    let mut head = Head { outflow_plan: VERSION, mappings: Vec::new() };
+    for part in parts {
+        head.mappings.push(Part {
+            mapping: part.mapping.clone(),
+            generation: part.generation,
+            bytes: fs::metadata(&part.change_set).map_err(failed)?.len(),
+            findings: part.findings.clone(),
+        });
+    }
+    let temporary = path.with_extension("unfinished");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        serde_json::to_writer(&mut file, &head)?;
+        file.write_all(b"\n")?;
+        for part in parts {
+            io::copy(&mut File::open(&part.change_set)?, &mut file)?;
+        }
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        failed(error)
+    })
+}
+
+/// Takes one mapping's change set out of a plan into a sync's folder, if its checkpoint has not moved on.
+pub(crate) fn take(
+    path: &Path,
+    mapping: &str,
+    sync_folder: &Path,
+    checkpoint: &Path,
+    steps: Arc<dyn Steps>,
+    guards: &Guards,
+) -> Result<Extracted, Problem> {
+    let failed = |message: String| Problem::new("plan_file", format!("the plan `{}` {message}", path.display()));
+    let unreadable = |error: io::Error| failed(format!("cannot be read: {error}"));
+    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut line = String::new();
+    reader.by_ref().take(16 * 1024 * 1024).read_line(&mut line).map_err(unreadable)?;
+    let head: Head = serde_json::from_str(&line)
+        .map_err(|_| failed("is not a plan; make one with `outflow plan --save FILE`".to_owned()))?;
+    if head.outflow_plan > VERSION {
+        return Err(failed(format!("has format {}, this program knows up to {VERSION}", head.outflow_plan)));
+    }
+    let mut offset = line.len() as u64;
+    let mut found = None;
+    for part in head.mappings {
+        let bytes = part.bytes;
+        if part.mapping == mapping {
+            found = Some(part);
+            break;
+        }
+        offset += bytes;
+    }
+    let Some(part) = found else { return Err(failed(format!("has no mapping `{mapping}`"))) };
+    let checkpoint = Checkpoint::open(checkpoint, steps).map_err(|error| Problem::of_checkpoint(&error))?;
+    if checkpoint.generation() != part.generation {
+        return Err(failed(format!("is out of date: `{mapping}` has been synced or changed since"))
+            .with_hint("make a new plan"));
+    }
+    reader.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    let target = places::change_set(sync_folder);
+    let copied = io::copy(&mut reader.take(part.bytes), &mut File::create(&target).map_err(unreadable)?);
+    if copied.map_err(unreadable)? != part.bytes {
+        return Err(failed("is cut short; make a new plan".to_owned()));
+    }
+    let change_set = ChangeSet::open(&target).map_err(|error| failed(chain(&error)))?;
+    if change_set.mapping() != mapping {
+        return Err(failed(format!("holds the changes of `{}` as those of `{mapping}`", change_set.mapping())));
+    }
+    let held: Option<Held> = guard::held(guards, &part.findings);
+    let compared = Compared {
+        counts: change_set.counts(),
+        change_set,
+        unusable: Unusable::default(),
+        tracking_changed: None,
+        disk_bytes_peak: part.bytes,
+    };
+    Ok(Extracted::Compared(Box::new(Comparing { checkpoint, compared, findings: part.findings, held })))
+}
