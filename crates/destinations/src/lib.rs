@@ -1,1 +1,69 @@
-//!
+//! The tools that Outflow delivers to: one folder each, and one line each in the list below.
+
+mod file;
+mod http;
+
+use std::sync::Arc;
+
+use kit::{Destination, Facts, FactsError, SettingsError};
+use serde_json::Value;
+
+/// A destination's folder: its facts, and how it is made from settings and a mapping's options.
+struct Listed {
+    slug: &'static str,
+    facts: &'static str,
+    connect: fn(Facts, &Value, &Value) -> Result<Arc<dyn Destination>, SettingsError>,
+}
+
+/// One line per folder.
+const LIST: [Listed; 2] = [
+    Listed { slug: "file", facts: include_str!("file/destination.yaml"), connect: file::connect },
+    Listed { slug: "http", facts: include_str!("http/destination.yaml"), connect: http::connect },
+];
+
+/// The names of all destinations, as project files have them.
+pub const SLUGS: [&str; LIST.len()] = {
+    let mut slugs = [""; LIST.len()];
+    let mut index = 0;
+    while index < LIST.len() {
+        slugs[index] = LIST[index].slug;
+        index += 1;
+    }
+    slugs
+};
+
+/// The facts of a destination, as its folder has them; none if there is no such destination.
+///
+/// # Errors
+/// The folder's facts are wrong, which a test rules out.
+pub fn facts(slug: &str) -> Option<Result<Facts, FactsError>> {
+    LIST.iter().find(|listed| listed.slug == slug).map(|listed| Facts::parse(listed.facts))
+}
+
+/// Makes a destination from its settings, with secrets already in place, and the options of a mapping (null if it
+/// has none). Nothing is connected to yet; open its connection with [`kit::Wire::open`] and its `wire_settings()`,
+/// once for all mappings of one destination, so that they share its limits.
+///
+/// # Errors
+/// All that is wrong with the settings, each with what is right. Fields of options begin with `options.`.
+pub fn connect(slug: &str, settings: &Value, options: &Value) -> Result<Arc<dyn Destination>, SettingsError> {
+    let Some(listed) = LIST.iter().find(|listed| listed.slug == slug) else {
+        let known = SLUGS.map(|slug| format!("`{slug}`")).join(", ");
+        return Err(SettingsError::one("type", format!("there is no destination `{slug}`; known: {known}")));
+    };
+    let facts = Facts::parse(listed.facts).map_err(|error| SettingsError::one("", error.to_string()))?;
+    let mut problems = Vec::new();
+    if let Err(error) = facts.check_settings(settings) {
+        problems.extend(error.problems);
+    }
+    if let Err(mut error) = facts.check_options(options) {
+        for problem in &mut error.problems {
+            problem.field = ["options", &problem.field].join(".").trim_end_matches('.').to_owned();
+        }
+        problems.extend(error.problems);
+    }
+    if problems.is_empty() { (listed.connect)(facts, settings, options) } else { Err(SettingsError { problems }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,12 +56,17 @@ impl Answer {
 
     /// Whether the body is a page for people.
     pub fn is_html(&self) -> bool {
-        let named = self.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
         let head = self.body.trim_ascii_start();
-        let looks = [b"<!doctype html".as_slice(), b"<html"]
+        let looks = [b"<!doctype html".as_slice(), b"<html", b"<head", b"<body"]
             .iter()
             .any(|start| head.len() >= start.len() && head[..start.len()].eq_ignore_ascii_case(start));
-        named || looks
+        // Many servers call a plain `ok` HTML, so the name alone does not say it.
+        looks || (head.starts_with(b"<") && self.has_type("text/html"))
+    }
+
+    /// Whether the answer says that its body is of that type.
+    pub fn has_type(&self, kind: &str) -> bool {
+        self.header("content-type").is_some_and(|named| named.to_ascii_lowercase().starts_with(kind))
     }
 
     /// A header as text.

@@ -85,18 +85,14 @@ pub struct Action {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    #[schemars(with = "Vec<serde_json::Value>")]
+    #[serde(deserialize_with = "mapping::fields_of_map_or_list")]
     pub fields: Vec<mapping::Field>,
-    #[schemars(with = "Vec<String>")]
     pub modes: Vec<SyncMode>,
     #[serde(default)]
     pub batch: BatchLimits,
     /// All records of a sync become visible together when it is finished, or none.
     #[serde(default)]
     pub whole: bool,
-    /// Fields beyond those listed are part of the payload, as they are named.
-    #[serde(default)]
-    pub open: bool,
 }
 
 /// How much one call of an action takes.

@@ -98,6 +98,10 @@ impl Wire {
     /// A proxy or certificate setting cannot be used.
     pub fn open(settings: WireSettings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
         let client = client(&settings)?;
+        if let Ok(mut url) = Url::parse("http://host/") {
+            let applied = settings.auth.apply(&mut url, &mut HeaderMap::new(), None);
+            applied.map_err(|error| SettingsError::one("auth", error.to_string()))?;
+        }
         Ok(Self::new(Some(client), settings, clock))
     }
 
@@ -374,4 +378,10 @@ fn client(settings: &WireSettings) -> Result<Client, SettingsError> {
     builder
         .build()
         .map_err(|error| SettingsError::one("", format!("no HTTP client can be made: {}", innermost(&error))))
+}
+
+/// Scheme, host and port of an absolute URL: what credentials belong to.
+pub fn url_origin(url: &str) -> Option<(String, String, u16)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()?))
 }

@@ -1,0 +1,1 @@
+//! What every destination that speaks HTTP must do when things go wrong.
