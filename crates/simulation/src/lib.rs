@@ -1,1 +1,12 @@
-//!
+//! Whole syncs under seeded faults: a fake warehouse, a fake destination that keeps its own truth, a fake clock.
+//! One seed is one story; the same seed tells the same story again.
+
+mod clock;
+mod destination;
+mod faults;
+mod properties;
+mod scenario;
+mod source;
+mod warehouse;
+
+pub use scenario::{Failure, Summary, run};

@@ -1,0 +1,333 @@
+//! One story: syncs under faults, with the truth on both sides checked after each.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kit::{Facts, RetrySettings, Wire};
+use mapping::{Condition, DeletedValues, Fields, Program, SyncMode};
+use records::Value;
+use store::Store;
+use sync::{Choice, Connection, Ending, Engine, Guards, Mapping, Model, Settings, SyncOptions, SyncReport, Unobserved};
+
+use crate::{
+    clock::{Dice, FakeClock},
+    destination::{FakeDestination, Truth},
+    faults::{Fate, Faults, lock},
+    properties::{self, Story},
+    source::FakeSource,
+    warehouse::Warehouse,
+};
+
+/// What one story was made of, for the summary of many.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Summary {
+    pub syncs: u64,
+    pub crashes: u64,
+    pub cancelled: u64,
+    pub failed: u64,
+    pub held: u64,
+    pub delivered: u64,
+    /// Changes that the destination took more than once.
+    pub taken_again: u64,
+}
+
+/// A property that did not hold, with the story up to there.
+#[derive(Debug, thiserror::Error)]
+#[error("seed {seed}: {what}\n{}", .story.join("\n"))]
+pub struct Failure {
+    pub seed: u64,
+    pub what: String,
+    pub story: Vec<String>,
+}
+
+pub(crate) const BATCH_RECORDS: usize = 7;
+pub(crate) const CONCURRENCY: usize = 3;
+
+const FACTS: &str = "
+slug: fake
+name: Fake
+actions:
+  - slug: record
+    name: Record
+    modes: [add, update, upsert, delete, mirror]
+    fields:
+      id: { type: integer, required: true }
+      email: { type: string }
+      plan: { type: string, allow_null: true }
+      score: { type: number }
+      active: { type: boolean }
+      note: { type: string }
+    batch: { records_max: 7, bytes_max: 100000 }
+limits: { concurrency: 3 }
+";
+
+/// The two forms of the mapping's fields; the second reads one column more.
+fn mapping_text(edited: bool) -> &'static str {
+    if edited {
+        r#"{"id":{"@path":"$.properties.id"},"email":{"@path":"$.properties.email"},"plan":{"@path":"$.properties.plan"},"score":{"@path":"$.properties.score"},"active":{"@path":"$.properties.active"},"note":{"@path":"$.properties.note"}}"#
+    } else {
+        r#"{"id":{"@path":"$.properties.id"},"email":{"@path":"$.properties.email"},"plan":{"@path":"$.properties.plan"},"score":{"@path":"$.properties.score"},"active":{"@path":"$.properties.active"}}"#
+    }
+}
+
+/// Tells the story of a seed in `folder`, which should be new and in memory.
+///
+/// # Errors
+/// A property did not hold.
+pub fn run(seed: u64, folder: &Path) -> Result<Summary, Box<Failure>> {
+    let fate = Arc::new(Fate::default());
+    let failure = |what: String| Box::new(Failure { seed, what, story: fate.told() });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| failure(format!("no runtime: {error}")))?;
+    runtime.block_on(tell(seed, folder, fate.clone())).map_err(failure)
+}
+
+/// What stays the same through a story.
+struct World {
+    warehouse: Arc<Mutex<Warehouse>>,
+    truth: Arc<Mutex<Truth>>,
+    fate: Arc<Fate>,
+    dice: Arc<Dice>,
+    clock: Arc<FakeClock>,
+    store: Store,
+    settings: Settings,
+    condition: bool,
+    edited: bool,
+    summary: Summary,
+}
+
+async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, String> {
+    let dice = Arc::new(Dice::new(seed));
+    let clock = Arc::new(FakeClock::new());
+    let store = Store::open_in_memory(clock.clone()).await.map_err(|error| error.to_string())?;
+    let settings = Settings {
+        folder: folder.to_owned(),
+        // Small enough now and then that comparing has to spill.
+        memory_bytes: if dice.chance(30) { 64 * 1024 } else { 64 * 1024 * 1024 },
+        disk_bytes: 1 << 30,
+        history_days: None,
+        history_bytes: None,
+    };
+    let mut world = World {
+        warehouse: Arc::default(),
+        truth: Arc::default(),
+        fate,
+        condition: dice.chance(25),
+        dice,
+        clock,
+        store,
+        settings,
+        edited: false,
+        summary: Summary::default(),
+    };
+    for round in 0..world.dice.range(2, 6) {
+        lock(&world.warehouse).live(&world.dice);
+        if world.dice.chance(8) {
+            world.edited = !world.edited;
+            world.fate.tell("the mapping is edited".to_owned());
+        }
+        let faults = world.draw();
+        world.fate.tell(format!("sync {round}: {} rows, {faults:?}", lock(&world.warehouse).rows.len()));
+        let confirmed = world.dice.chance(60);
+        world.sync(faults, confirmed).await?;
+        if world.dice.chance(10) {
+            world.meddle().await?;
+        }
+    }
+    world.settle().await?;
+    Ok(world.summary)
+}
+
+impl World {
+    fn draw(&self) -> Faults {
+        let dice = &self.dice;
+        let mut faults = Faults::default();
+        if dice.chance(35) {
+            faults.crash_at_step = Some(dice.range(1, 60));
+        }
+        if dice.chance(10) {
+            faults.disk_full_at_step = Some(dice.range(1, 40));
+        }
+        if dice.chance(15) {
+            faults.cancel_at_call = Some(dice.range(1, 6));
+        }
+        if dice.chance(20) {
+            faults.crash_at_call = Some((dice.range(1, 8), dice.chance(50)));
+        }
+        if dice.chance(10) {
+            faults.lost_after_batches = Some(dice.below(4));
+        }
+        if dice.chance(60) {
+            faults.bad_calls = dice.range(5, 60);
+        }
+        faults
+    }
+
+    fn mapping(&self) -> Result<Arc<Mapping>, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let facts = Facts::parse(FACTS).map_err(|error| text(&error))?;
+        let fields = Fields::compile(facts.action("record").map(|action| action.fields.clone()).unwrap_or_default());
+        let wire = Wire::detached(facts.limits, self.clock.clone());
+        let destination =
+            FakeDestination { facts, truth: self.truth.clone(), fate: self.fate.clone(), dice: self.dice.clone() };
+        let source = FakeSource { warehouse: self.warehouse.clone(), fate: self.fate.clone(), dice: self.dice.clone() };
+        let program = Value::parse(mapping_text(self.edited)).map_err(|error| text(&error))?;
+        let condition = "properties.active = true";
+        Ok(Arc::new(Mapping {
+            name: "customers".to_owned(),
+            model: Arc::new(Model {
+                name: "customers".to_owned(),
+                source_name: "fake".to_owned(),
+                source: Arc::new(source),
+                query: "select * from customers".to_owned(),
+                key: vec!["id".to_owned()],
+            }),
+            connection: Connection { name: "fake".to_owned(), destination: Arc::new(destination), wire },
+            action: "record".to_owned(),
+            choice: Choice::Mode(if self.condition { SyncMode::Upsert } else { SyncMode::Mirror }),
+            condition: match self.condition {
+                true => Some(Condition::parse(condition).map_err(|problems| format!("{problems:?}"))?),
+                false => None,
+            },
+            program: Program::compile(&program).map_err(|problems| format!("{problems:?}"))?,
+            fields,
+            deleted_values: DeletedValues::Last,
+            keep: changes::Keep::Values,
+            guards: Guards { deletions_records_min: 20, ..Guards::default() },
+            records_max: None,
+            bytes_max: None,
+            retry: RetrySettings { attempts_max: 3, elapsed_max: Duration::from_secs(120), ..RetrySettings::default() },
+        }))
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::new(self.store.clone(), self.settings.clone(), self.clock.clone(), self.dice.clone(), self.fate.clone())
+    }
+
+    async fn sync(&mut self, faults: Faults, confirmed: bool) -> Result<SyncReport, String> {
+        let cancel = self.fate.arm(faults);
+        lock(&self.truth).recent.clear();
+        let before = lock(&self.truth).clone();
+        let mapping = self.mapping()?;
+        let options = SyncOptions { confirmed, plan: None, trigger: "simulation".to_owned() };
+        let engine = self.engine();
+        let mut reports = engine.sync(&[mapping], &options, &Unobserved, &cancel).await;
+        drop(engine);
+        let report = reports.pop().ok_or("a sync has no report")?;
+        let died = self.fate.is_dead();
+        self.fate.tell(format!(
+            "  {:?}{} {:?} {}",
+            report.ending,
+            if died { " (died)" } else { "" },
+            report.counts,
+            report.problem.as_ref().map_or(String::new(), |problem| format!("{}: {}", problem.code, problem.message)),
+        ));
+        self.summary.syncs += 1;
+        self.summary.crashes += u64::from(died);
+        self.summary.cancelled += u64::from(report.ending == Ending::Cancelled);
+        self.summary.failed += u64::from(report.ending == Ending::Failed);
+        self.summary.held += u64::from(report.ending == Ending::Held);
+        self.summary.delivered += report.counts.delivered;
+        // A process that could not write down what it was told sends it again: those records are in doubt.
+        let unwritten =
+            |problem: &sync::Problem| problem.code != "cancelled" && !problem.code.starts_with("destination_");
+        if died || report.problem.as_ref().is_some_and(unwritten) {
+            let mut truth = lock(&self.truth);
+            let recent = truth.recent.clone();
+            truth.unanswered.extend(recent);
+        }
+        let truth = lock(&self.truth).clone();
+        properties::after_sync(&Story {
+            report: &report,
+            before: &before,
+            truth: &truth,
+            checkpoint: self.checkpoint()?,
+            mirror: !self.condition,
+        })?;
+        Ok(report)
+    }
+
+    /// The checkpoint's records as payloads, by key. Read as a new process would.
+    fn checkpoint(&self) -> Result<BTreeMap<String, Vec<(String, String)>>, String> {
+        let steps = Arc::new(changes::NoSteps);
+        let engine = Engine::new(
+            self.store.clone(),
+            self.settings.clone(),
+            self.clock.clone(),
+            self.dice.clone(),
+            steps.clone(),
+        );
+        let folder = engine.checkpoint_folder("customers");
+        let checkpoint = changes::Checkpoint::open(&folder, steps).map_err(|error| format!("broken: {error}"))?;
+        let keys: Vec<String> = (0..2000).map(|id: i64| id.to_string()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let found = checkpoint.find_all(&keys).map_err(|error| format!("broken: {error}"))?;
+        if found.len() as u64 != checkpoint.len() {
+            return Err(format!("the checkpoint says {} records and has {}", checkpoint.len(), found.len()));
+        }
+        let columns = |kept: &changes::KeptRecord| {
+            let record = kept.record();
+            let column = |(index, column): (usize, &records::Column)| {
+                (column.name.clone(), record.cell(index).to_value().unwrap_or_default().to_json())
+            };
+            record.schema.columns().iter().enumerate().map(column).collect()
+        };
+        Ok(found.iter().map(|kept| (kept.key.clone(), columns(kept))).collect())
+    }
+
+    /// A person forgets a few records, or sends a sync again.
+    async fn meddle(&mut self) -> Result<(), String> {
+        self.fate.arm(Faults::default());
+        let engine = self.engine();
+        let keys: Vec<String> = self.checkpoint()?.into_keys().take(3).collect();
+        if self.dice.chance(50) && !keys.is_empty() {
+            self.fate.tell(format!("reset of {keys:?}"));
+            engine.reset("customers", &keys, &Unobserved).await.map_err(|problem| problem.message)?;
+            let kept = self.checkpoint()?;
+            return match keys.iter().find(|key| kept.contains_key(*key)) {
+                Some(key) => Err(format!("`{key}` was forgotten and is still there")),
+                None => {
+                    lock(&self.truth).unanswered.extend(keys);
+                    Ok(())
+                }
+            };
+        }
+        let last = self.store.last_sync("customers").await.map_err(|error| error.to_string())?;
+        if let Some(row) = last.filter(|row| row.state != store::SyncState::Held) {
+            self.fate.tell(format!("replay of {}", row.id));
+            // What is sent again may differ from what the destination holds until it is delivered.
+            let mapping = self.mapping()?;
+            let cancel = tokio_util::sync::CancellationToken::new();
+            let replayed = engine.replay(&mapping, row.id, self.dice.chance(50), &Unobserved, &cancel).await;
+            if let Err(problem) = replayed
+                && problem.code != "change_set_gone"
+            {
+                return Err(format!("replay: {}", problem.message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The faults are over: a few syncs must bring the destination level with the model.
+    async fn settle(&mut self) -> Result<(), String> {
+        lock(&self.warehouse).heal();
+        for round in 0..3 {
+            self.fate.tell(format!("settling {round}"));
+            let report = self.sync(Faults::default(), true).await?;
+            if let Some(problem) = &report.problem {
+                return Err(format!("without faults a sync fails: {}", problem.message));
+            }
+        }
+        let report = self.sync(Faults::default(), false).await?;
+        let truth = lock(&self.truth).clone();
+        self.summary.taken_again += truth.taken.values().map(|times| times - 1).sum::<u64>();
+        properties::at_the_end(&report, &truth, &lock(&self.warehouse), self.condition, self.edited)
+    }
+}
