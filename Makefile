@@ -1,12 +1,12 @@
 # What people and CI type. `make help` lists it.
 
 SEEDS ?= 20000
-SCALE ?= 2M
+SEED ?=
 
-.PHONY: help demo test simulate bench schema
+.PHONY: help demo test simulate schema
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, then sync a small shop to a local endpoint: no server, no account
 	cargo build --profile demo --package outflow
@@ -18,3 +18,8 @@ test: ## install what the tests need, then formatting, clippy and every test
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo nextest run --workspace
 
+simulate: ## more seeds of the simulation (SEEDS=20000), or one again (SEED=7)
+	SIMULATE_SEEDS=$(SEEDS) SIMULATE_SEED=$(SEED) cargo test --package simulation --test it -- --nocapture
+
+schema: ## print the JSON Schema of project files, for editors
+	@cargo run --quiet --package outflow -- schema

@@ -8,7 +8,7 @@ use std::{
 use super::TidyError;
 
 /// Built or fetched, not written.
-const SKIPPED_FOLDERS: [&str; 4] = ["target", "node_modules", "bench-data", "dist"];
+const SKIPPED_FOLDERS: [&str; 5] = ["target", "node_modules", "bench-data", "dist", "outflow-demo"];
 
 const ENDINGS: [&str; 3] = ["rs", "md", "toml"];
 
