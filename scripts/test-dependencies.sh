@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: PostgreSQL's server binaries and cargo-nextest.
-# Does nothing, and asks for no rights, if both are there.
+# Installs what the tests need and this machine lacks: PostgreSQL's server binaries, rustfmt, clippy, cargo-nextest.
+# Does nothing, and asks for no rights, if all are there.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -42,6 +42,9 @@ if ! has_postgres; then
     install postgresql
     has_postgres || { say "the package \`postgresql\` brought no initdb"; exit 1; }
 fi
+
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 if ! cargo nextest --version >/dev/null 2>&1; then
     say "installing cargo-nextest"

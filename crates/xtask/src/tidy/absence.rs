@@ -1,7 +1,7 @@
 //! What must not be somewhere: HTTP clients outside `kit`, SQL of our state outside `store`, the environment outside
 //! `outflow`.
 
-use super::{Problem, TextFile, metadata::Package};
+use super::{Problem, TextFile, find, metadata::Package};
 
 /// A word that only some files may hold.
 struct Rule {
@@ -38,6 +38,11 @@ const RULES: [Rule; 3] = [
 /// Crates that may depend on a package that others must not have.
 const DEPENDENCIES: [(&str, &[&str]); 2] = [("reqwest", &["kit"]), ("sqlx", &["store", "sources", "outflow"])];
 
+/// Packages that must not come in by any way: TLS is rustls on ring, built without a C library's build system.
+const BANNED: [&str; 4] = ["aws-lc-sys", "aws-lc-rs", "openssl-sys", "native-tls"];
+
+const LOCK: &str = "Cargo.lock";
+
 pub(super) fn check(files: &[TextFile], packages: &[Package]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in files.iter().filter(|file| file.is_rust() && !file.starts_with("crates/xtask")) {
@@ -60,7 +65,20 @@ pub(super) fn check(files: &[TextFile], packages: &[Package]) -> Vec<Problem> {
             }
         }
     }
+    if let Some(lock) = find(files, LOCK) {
+        banned(lock, &mut problems);
+    }
     problems
+}
+
+fn banned(lock: &TextFile, problems: &mut Vec<Problem>) {
+    for (line, text) in lock.lines() {
+        let name = text.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
+        if let Some(name) = name.filter(|name| BANNED.contains(name)) {
+            let message = format!("`{name}` came in; `cargo tree -i {name}` says by whom: turn its feature off there");
+            problems.push(Problem::new(LOCK, line, message));
+        }
+    }
 }
 
 fn words(file: &TextFile, rule: &Rule, problems: &mut Vec<Problem>) {

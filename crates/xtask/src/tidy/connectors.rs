@@ -14,7 +14,9 @@ pub(super) fn check(root: &Path, files: &[TextFile]) -> Result<Vec<Problem>, Tid
     for folder in CRATES {
         let lib = format!("{folder}/src/lib.rs");
         if let Some(file) = find(files, &lib) {
-            compare(&lib, &folders(&root.join(folder).join("src"))?, &listed(file), &mut problems);
+            let connectors = folders(&root.join(folder).join("src"))?;
+            compare(&lib, &connectors, &listed(file), &mut problems);
+            strangers(&format!("{folder}/src"), &connectors, files, &mut problems);
         }
     }
     Ok(problems)
@@ -30,6 +32,22 @@ fn compare(lib: &str, folders: &BTreeSet<String>, listed: &BTreeSet<String>, pro
     }
     for slug in listed.difference(folders) {
         problems.push(Problem::new(lib, None, format!("the list names `{slug}`, which has no folder")));
+    }
+}
+
+/// Connectors do not know each other.
+fn strangers(src: &str, connectors: &BTreeSet<String>, files: &[TextFile], problems: &mut Vec<Problem>) {
+    let modules: Vec<_> = connectors.iter().map(|slug| slug.replace('-', "_")).collect();
+    for own in &modules {
+        let inside = |file: &&TextFile| file.is_rust() && file.starts_with(&format!("{src}/{own}"));
+        for (file, other) in files.iter().filter(inside).flat_map(|file| modules.iter().map(move |other| (file, other)))
+        {
+            let path = format!("crate::{other}::");
+            for (line, _) in file.lines().filter(|(_, text)| other != own && text.contains(&path)) {
+                let message = format!("`{own}` must not know `{other}`; what both need is a file beside them");
+                problems.push(Problem::new(&file.path, line, message));
+            }
+        }
     }
 }
 

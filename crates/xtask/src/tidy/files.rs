@@ -10,7 +10,7 @@ use super::TidyError;
 /// Built or fetched, not written.
 const SKIPPED_FOLDERS: [&str; 5] = ["target", "node_modules", "bench-data", "dist", "outflow-demo"];
 
-const ENDINGS: [&str; 3] = ["rs", "md", "toml"];
+const ENDINGS: [&str; 4] = ["rs", "md", "toml", "lock"];
 
 /// One file: its path relative to the workspace, and its text.
 #[derive(Debug, Clone)]

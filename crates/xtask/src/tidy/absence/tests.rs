@@ -37,3 +37,12 @@ fn a_dependency_is_a_problem_only_in_the_wrong_crate() {
     let problems = messages(&check(&[], &[package("sync", None)]));
     assert_eq!(problems, ["crates/sync/Cargo.toml: `reqwest` is a dependency of kit only; take it out"]);
 }
+
+#[test]
+fn a_second_tls_library_is_a_problem() {
+    let lock = |name: &str| file(LOCK, &format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n"));
+    assert!(check(&[lock("ring")], &[]).is_empty());
+    let problems = messages(&check(&[lock("openssl-sys")], &[]));
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("Cargo.lock:2: `openssl-sys` came in"), "{problems:?}");
+}

@@ -24,3 +24,20 @@ fn a_folder_and_a_line_go_together() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("`customer-io` is not in the list"), "{found:?}");
 }
+
+#[test]
+fn connectors_do_not_know_each_other() {
+    let connectors = ["http", "customer-io"].map(str::to_owned).into();
+    let problems = |path: &str, text: &str| {
+        let mut problems = Vec::new();
+        strangers("crates/destinations/src", &connectors, &[file(path, text)], &mut problems);
+        messages(&problems)
+    };
+    assert!(problems("crates/destinations/src/http/mod.rs", "use crate::http::path;\n").is_empty());
+    let found = problems("crates/destinations/src/customer_io/mod.rs", "//! It.\nuse crate::http::path;\n");
+    assert_eq!(
+        found,
+        ["crates/destinations/src/customer_io/mod.rs:2: `customer_io` must not know `http`; what both need is a file \
+          beside them"]
+    );
+}
