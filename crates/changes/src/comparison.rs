@@ -1,16 +1,32 @@
 //! Comparing an extract, as it streams by, with the checkpoint.
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use arrow_array::RecordBatch;
-use records::{Column, Counts, Schema, SyncId};
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_select::take::take_record_batch;
+use records::{Column, Counts, KeyColumns, RecordView, Schema, SyncId};
 
 use crate::{
-    ChangeSet, ChangeSetError, Checkpoint, CheckpointError, HashError, Hashed, Steps, Tracking, TrackingChange,
+    ChangeSet, ChangeSetError, Checkpoint, CheckpointError, HashError, Hashed, Keep, Steps, Tracked, Tracking,
+    TrackingChange,
+    checkpoint::Layers,
+    hash::{check_batch, fingerprints},
+    index::{Index, RECORD_BYTES},
+    spool::{DiskUse, Part, Spool, SpoolPlace},
+    unusable::UnusableList,
 };
+
+/// The part of the memory that the index may take.
+const INDEX_SHARE: f64 = 0.7;
+/// Bytes of rows in memory from which on more memory is no gain.
+const SPOOL_MAX: u64 = 64 << 20;
+/// Changes in a chunk, at most.
+const CHUNK_ROWS: usize = 4096;
 
 /// What one comparison may use.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +57,8 @@ pub enum CompareError {
     /// The hold for a person: going on would delete every record and add it again.
     #[error("the primary key was {} and is now {}: every record would be deleted and added again; reset the mapping, or adopt the current result with `outflow baseline`", columns(.before), columns(.now))]
     KeyChanged { before: Vec<Column>, now: Vec<Column> },
+    #[error("a batch of {expected} rows came with hashes of {found}")]
+    HashedRows { expected: usize, found: usize },
     #[error("comparing needs more than {} on disk: {} is in use in `{}`; raise the limit or free the disk", bytes(*.limit), bytes(*.used), .path.display())]
     DiskLimit { limit: u64, used: u64, path: PathBuf },
     #[error("cannot {doing} `{}`", .path.display())]
@@ -108,7 +126,63 @@ pub struct Compared {
 
 /// One mapping's comparison of one extract. Dropping it removes its scratch files.
 pub struct Comparison {
-    counts: Counts,
+    pub(crate) layers: Layers,
+    /// Records in the checkpoint, and its generation.
+    pub(crate) records: u64,
+    pub(crate) generation: u64,
+    pub(crate) tracked: Tracked,
+    /// The columns of the checkpoint's records.
+    pub(crate) previous: Vec<Column>,
+    pub(crate) previous_keep: Keep,
+    pub(crate) change: Option<TrackingChange>,
+    schema: Schema,
+    key: KeyColumns,
+    /// Where in a batch the columns stand that a change carries.
+    carried: Vec<usize>,
+    pub(crate) index: Index,
+    pub(crate) spool: Spool,
+    pub(crate) unusable: UnusableList,
+    pub(crate) counts: Counts,
+    /// Where in `Hashed` the used columns stand, for these names.
+    hashed: Option<(Arc<[String]>, Vec<usize>)>,
+    fingerprints: Vec<u64>,
+    missed: Vec<u32>,
+    pub(crate) disk: Arc<DiskUse>,
+    pub(crate) steps: Arc<dyn Steps>,
+    /// Changes in a chunk of the change set, at most.
+    pub(crate) chunk_rows: usize,
+    // Last, so that it is removed when all files in it are closed.
+    _scratch: Scratch,
+}
+
+impl std::fmt::Debug for Comparison {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Comparison")
+            .field("tracked", &self.tracked)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn create(dir: &Path) -> io::Result<Self> {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::create_dir_all(dir)?;
+        Ok(Self(dir.to_owned()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, folder = %self.0.display(), "a scratch folder was not removed");
+        }
+    }
 }
 
 impl Comparison {
@@ -117,53 +191,162 @@ impl Comparison {
     /// # Errors
     /// The tracking names columns that the schema lacks, the key is not the checkpoint's, or a file cannot be read.
     pub fn begin(
-        _checkpoint: &Checkpoint,
-        _tracking: &Tracking,
-        _schema: &Schema,
-        _scratch_dir: &Path,
-        _limits: Limits,
-        _steps: Arc<dyn Steps>,
+        checkpoint: &Checkpoint,
+        tracking: &Tracking,
+        schema: &Schema,
+        scratch_dir: &Path,
+        limits: Limits,
+        steps: Arc<dyn Steps>,
     ) -> Result<Self, CompareError> {
-        Ok(Self { counts: Counts::default() })
+        let key = KeyColumns::find(schema, &tracking.key).map_err(|error| CompareError::Hash(HashError::Key(error)))?;
+        let tracked = Tracked::find(tracking, schema).map_err(CompareError::Hash)?;
+        let before = checkpoint.tracking().filter(|_| !checkpoint.is_empty());
+        if let Some(before) = before
+            && !before.same_key(&tracked)
+        {
+            return Err(CompareError::KeyChanged { before: before.key.clone(), now: tracked.key });
+        }
+        let io = |source| CompareError::Io { doing: "make", path: scratch_dir.to_owned(), source };
+        let scratch = Scratch::create(scratch_dir).map_err(io)?;
+        let disk = Arc::new(DiskUse::new(limits.disk_bytes, scratch_dir));
+        let mut layers = checkpoint.layers().map_err(CompareError::Checkpoint)?;
+        if before.is_some_and(|before| before.used != tracked.used) {
+            layers.rekey(&tracked, scratch_dir, &steps).map_err(CompareError::Checkpoint)?;
+            disk.add(checkpoint.len() * 24)?;
+        }
+        let records = checkpoint.len();
+        let records_max = (limits.memory_bytes as f64 * INDEX_SHARE / RECORD_BYTES) as u64;
+        let entries = layers.entries().map_err(CompareError::Checkpoint)?;
+        let index = Index::load(entries, records, records_max).map_err(CompareError::Checkpoint)?;
+        tracing::debug!(records, indexed = index.len(), bytes = index.memory_bytes(), "loaded the index");
+
+        let columns = tracked.carried();
+        let carried = columns.iter().filter_map(|column| schema.index_of(&column.name)).collect();
+        let arrow = Arc::new(arrow_schema::Schema::new(columns.iter().map(Column::to_arrow).collect::<Vec<_>>()));
+        let share = (limits.memory_bytes / 8).min(SPOOL_MAX) as usize;
+        let place = SpoolPlace {
+            dir: scratch_dir.to_owned(),
+            steps: Arc::clone(&steps),
+            disk: Arc::clone(&disk),
+            share,
+            files: Arc::default(),
+        };
+        Ok(Self {
+            layers,
+            records,
+            generation: checkpoint.generation(),
+            previous: checkpoint.tracking().map(Tracked::kept).unwrap_or_default(),
+            previous_keep: checkpoint.tracking().map(|before| before.keep).unwrap_or_default(),
+            change: before.and_then(|before| before.change_to(&tracked)),
+            tracked,
+            schema: schema.clone(),
+            key,
+            carried,
+            index,
+            spool: Spool::new(place, &arrow),
+            unusable: UnusableList::default(),
+            counts: Counts::default(),
+            hashed: None,
+            fingerprints: Vec::new(),
+            missed: Vec::new(),
+            disk,
+            steps,
+            chunk_rows: CHUNK_ROWS,
+            _scratch: scratch,
+        })
     }
 
     /// How the used columns differ from those of the checkpoint; known from the start.
     pub fn tracking_changed(&self) -> Option<&TrackingChange> {
-        None
+        self.change.as_ref()
     }
 
     /// Takes a batch of the schema, with its hashes. The hasher's columns must include the used ones.
     ///
     /// # Errors
     /// The batch is not of the schema, or the disk is full.
-    pub fn push(&mut self, batch: &RecordBatch, _hashed: &Hashed) -> Result<(), CompareError> {
+    pub fn push(&mut self, batch: &RecordBatch, hashed: &Hashed) -> Result<(), CompareError> {
+        check_batch(batch, self.schema.columns()).map_err(CompareError::Hash)?;
+        self.fingerprint(batch.num_rows(), hashed)?;
         self.counts.extracted += batch.num_rows() as u64;
+        for (row, key) in hashed.keys.iter().enumerate() {
+            if key.is_none() {
+                self.counts.null_key += 1;
+                self.unusable.add("null_key", "", RecordView { schema: &self.schema, batch, row });
+            }
+        }
+        let mut missed = std::mem::take(&mut self.missed);
+        missed.clear();
+        self.index.probe(&hashed.keys, &self.fingerprints, &mut missed);
+        if !missed.is_empty() {
+            let part = self.part(batch, hashed, &missed).map_err(|source| CompareError::Arrow {
+                doing: "gather rows for",
+                path: self._scratch.0.clone(),
+                source,
+            })?;
+            self.spool.push(part)?;
+        }
+        self.missed = missed;
         Ok(())
+    }
+
+    /// Fills `fingerprints` for a batch.
+    fn fingerprint(&mut self, rows: usize, hashed: &Hashed) -> Result<(), CompareError> {
+        let known = self.hashed.as_ref().is_some_and(|(names, _)| Arc::ptr_eq(names, &hashed.names));
+        if !known {
+            let find = |used: &Column| {
+                hashed.names.iter().position(|name| *name == used.name).ok_or_else(|| {
+                    let present = hashed.names.to_vec();
+                    CompareError::Hash(HashError::ColumnMissing { column: used.name.clone(), present })
+                })
+            };
+            let places = self.tracked.used.iter().map(find).collect::<Result<_, _>>()?;
+            self.hashed = Some((Arc::clone(&hashed.names), places));
+        }
+        let places = self.hashed.as_ref().map(|(_, places)| &places[..]).unwrap_or_default();
+        let columns: Vec<&[u64]> = places.iter().map(|place| &hashed.columns[*place][..]).collect();
+        let short = columns.iter().map(|column| column.len()).chain([hashed.keys.len()]).find(|found| *found != rows);
+        if let Some(found) = short {
+            return Err(CompareError::HashedRows { expected: rows, found });
+        }
+        fingerprints(rows, &columns, &mut self.fingerprints);
+        Ok(())
+    }
+
+    fn part(&self, batch: &RecordBatch, hashed: &Hashed, rows: &[u32]) -> Result<Part, ArrowError> {
+        let carried = batch.project(&self.carried)?;
+        let values = match rows.len() == batch.num_rows() {
+            true => carried,
+            false => take_record_batch(&carried, &UInt32Array::from(rows.to_vec()))?,
+        };
+        Ok(Part {
+            keys: rows.iter().filter_map(|row| hashed.keys[*row as usize]).map(|key| key.0).collect(),
+            fingerprints: rows.iter().map(|row| self.fingerprints[*row as usize]).collect(),
+            rows: values,
+        })
     }
 
     pub fn progress(&self) -> Progress {
         Progress {
             extracted: self.counts.extracted,
-            unchanged: 0,
-            spooled: 0,
-            null_key: 0,
-            checkpoint: 0,
-            disk_bytes: 0,
+            unchanged: self.index.seen_count(),
+            spooled: self.spool.len(),
+            null_key: self.counts.null_key,
+            checkpoint: self.records,
+            disk_bytes: self.disk.used(),
         }
     }
 
-    /// After the last batch: writes the change set, and `unusable.jsonl` beside it if there are such rows.
-    ///
-    /// # Errors
-    /// A file cannot be read or written, or the disk limit does not suffice. There is then no change set.
-    pub fn finish(self, change_set_path: &Path, _meta: &Meta) -> Result<Compared, CompareError> {
-        let change_set = ChangeSet::open(change_set_path).map_err(CompareError::ChangeSet)?;
-        Ok(Compared {
-            counts: self.counts,
-            change_set,
-            unusable: Unusable::default(),
-            tracking_changed: None,
-            disk_bytes_peak: 0,
-        })
+    /// The key's columns in the records that a change carries.
+    pub(crate) fn carried_key(&self) -> Result<(Schema, KeyColumns), CompareError> {
+        let names: Vec<String> =
+            self.key.columns().iter().map(|(index, _)| self.schema.columns()[*index].name.clone()).collect();
+        let schema = Schema::new(self.tracked.carried()).map_err(|error| CompareError::Arrow {
+            doing: "gather rows for",
+            path: self._scratch.0.clone(),
+            source: ArrowError::SchemaError(error.to_string()),
+        })?;
+        let key = KeyColumns::find(&schema, &names).map_err(|error| CompareError::Hash(HashError::Key(error)))?;
+        Ok((schema, key))
     }
 }

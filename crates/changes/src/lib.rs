@@ -3,12 +3,17 @@
 
 mod bits;
 mod change_set;
+mod change_writer;
 mod checkpoint;
 mod comparison;
 mod hash;
+mod index;
+mod join;
 mod journal;
+mod spool;
 mod steps;
 mod tracking;
+mod unusable;
 
 pub use bits::Bits;
 pub use change_set::{ChangeChunk, ChangeSet, ChangeSetError, Chunks};

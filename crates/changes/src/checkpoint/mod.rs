@@ -1,14 +1,27 @@
 //! The checkpoint: what the destination holds, as far as we were told.
 
+mod data_file;
+mod keys_file;
+mod layers;
+mod manifest;
+mod rewrite;
+
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow_array::RecordBatch;
-use records::{KeyHash, RecordView, Schema};
+use records::{KeyHash, RecordView, Schema, SyncId};
 
-use crate::{Bits, ChangeSet, ChangeSetError, Steps, Tracked};
+use self::manifest::{FileEntry, Manifest};
+pub(crate) use self::{
+    data_file::{OWN, OwnColumns, ROWS, file_schema},
+    keys_file::{Entries, Entry},
+    layers::Layers,
+};
+use crate::{ChangeSetError, Steps, Tracked};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +61,13 @@ pub enum CheckpointError {
 pub struct Checkpoint {
     dir: PathBuf,
     steps: Arc<dyn Steps>,
+    manifest: Arc<Manifest>,
+}
+
+impl std::fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checkpoint").field("dir", &self.dir).field("manifest", &self.manifest).finish_non_exhaustive()
+    }
 }
 
 /// A record as the checkpoint keeps it.
@@ -72,7 +92,8 @@ impl Checkpoint {
     /// # Errors
     /// A file is missing, cut short, not ours, or of a newer version.
     pub fn open(dir: &Path, steps: Arc<dyn Steps>) -> Result<Self, CheckpointError> {
-        Ok(Self { dir: dir.to_owned(), steps })
+        let manifest = Manifest::read(dir)?.unwrap_or_else(Manifest::empty);
+        Ok(Self { dir: dir.to_owned(), steps, manifest: Arc::new(manifest) })
     }
 
     pub fn dir(&self) -> &Path {
@@ -81,7 +102,7 @@ impl Checkpoint {
 
     /// How many records the destination holds, as far as we were told.
     pub fn len(&self) -> u64 {
-        0
+        self.manifest.records
     }
 
     pub fn is_empty(&self) -> bool {
@@ -90,64 +111,37 @@ impl Checkpoint {
 
     /// Bytes of all files on disk.
     pub fn disk_bytes(&self) -> u64 {
-        0
+        let keys = |file: &FileEntry| std::fs::metadata(self.dir.join(file.keys_name())).map_or(0, |found| found.len());
+        self.manifest.files.iter().map(|file| file.bytes + keys(file)).sum()
     }
 
     /// Rises with every change.
     pub fn generation(&self) -> u64 {
-        0
+        self.manifest.generation
     }
 
     /// What the mapping tracked at the last commit; nothing before the first.
     pub fn tracking(&self) -> Option<&Tracked> {
-        None
+        self.manifest.tracked.as_ref()
     }
 
     /// Whether the change set of this sync was committed already.
-    pub fn has_committed(&self, _sync: records::SyncId) -> bool {
-        false
+    pub fn has_committed(&self, sync: SyncId) -> bool {
+        self.manifest.commits.contains(&sync)
     }
 
-    /// Takes exactly the changes whose indexes are in `committed`, and the change set's tracking. Committing the same
-    /// sync again changes nothing. Commit empty sets too: they may carry a change of tracking.
-    ///
-    /// # Errors
-    /// A file cannot be read or written. The checkpoint on disk is then either as before or as after.
-    pub fn commit(&self, _changes: &ChangeSet, _committed: &Bits) -> Result<Checkpoint, CheckpointError> {
-        Ok(self.clone())
+    /// Opens the files. They stay readable when a commit removes them.
+    pub(crate) fn layers(&self) -> Result<Layers, CheckpointError> {
+        Layers::open(&self.dir, &self.manifest, &self.steps)
     }
 
-    /// Forgets records: the next sync finds them added. Unknown keys are passed over.
+    /// Reads every file whole and compares it with its checksum.
     ///
     /// # Errors
-    /// As [`Self::commit`].
-    pub fn forget(&self, _keys: &[KeyHash]) -> Result<Checkpoint, CheckpointError> {
-        Ok(self.clone())
-    }
-
-    /// Forgets everything, the tracking too.
-    ///
-    /// # Errors
-    /// As [`Self::commit`].
-    pub fn reset(&self) -> Result<Checkpoint, CheckpointError> {
-        Ok(self.clone())
-    }
-
-    /// Makes the next sync find these records updated, though they have not changed. Unknown keys are passed over.
-    ///
-    /// # Errors
-    /// As [`Self::commit`].
-    pub fn mark_dirty(&self, _keys: &[KeyHash]) -> Result<Checkpoint, CheckpointError> {
-        Ok(self.clone())
-    }
-
-    /// Puts the deleted records among these changes back, so that the next sync finds them deleted again (or, if the
-    /// model shows them again, updated). Records that the checkpoint holds are passed over.
-    ///
-    /// # Errors
-    /// As [`Self::commit`].
-    pub fn reinsert(&self, _changes: &ChangeSet, _which: &Bits) -> Result<Checkpoint, CheckpointError> {
-        Ok(self.clone())
+    /// A file is not as it was written.
+    pub fn verify(&self) -> Result<(), CheckpointError> {
+        let layers = self.layers()?;
+        layers.files.iter().zip(&self.manifest.files).try_for_each(|(file, entry)| file.verify(entry.checksum))
     }
 
     /// The record with this key text. Walks through the keys: for people, not for loops.
@@ -162,7 +156,39 @@ impl Checkpoint {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn find_all(&self, _keys: &[&str]) -> Result<Vec<KeptRecord>, CheckpointError> {
-        Ok(Vec::new())
+    pub fn find_all(&self, keys: &[&str]) -> Result<Vec<KeptRecord>, CheckpointError> {
+        let keys: HashSet<&str> = keys.iter().copied().collect();
+        let kept = self.manifest.tracked.as_ref().map(Tracked::kept).unwrap_or_default();
+        let schema = Schema::new(kept.clone()).map_err(|error| CheckpointError::Damaged {
+            path: self.dir.join(manifest::MANIFEST),
+            message: format!("tracks an impossible set of columns ({error})"),
+        })?;
+        let layers = self.layers()?;
+        let mut entries = layers.entries()?;
+        let mut found = Vec::new();
+        let mut some = Vec::new();
+        loop {
+            let next = entries.next()?;
+            some.extend(next);
+            if some.len() == 8 * ROWS || (next.is_none() && !some.is_empty()) {
+                let texts = layers.fetch_keys(&some)?;
+                let hits = texts.iter().zip(&some).filter(|(text, _)| keys.contains(text.as_str()));
+                let hits: Vec<(String, Entry)> = hits.map(|(text, entry)| (text.clone(), *entry)).collect();
+                let batch = layers.fetch(&hits.iter().map(|hit| hit.1).collect::<Vec<_>>(), &kept)?;
+                let values = batch
+                    .project(&(OWN..batch.num_columns()).collect::<Vec<_>>())
+                    .map_err(|source| CheckpointError::Arrow { doing: "read", path: self.dir.clone(), source })?;
+                found.extend(hits.into_iter().enumerate().map(|(row, (key, entry))| KeptRecord {
+                    key_hash: KeyHash(entry.key),
+                    key,
+                    schema: schema.clone(),
+                    batch: values.slice(row, 1),
+                }));
+                some.clear();
+            }
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }
