@@ -6,6 +6,7 @@ mod build;
 pub mod cases;
 mod check;
 mod condition;
+mod dates;
 mod evaluate;
 mod event;
 mod fields;

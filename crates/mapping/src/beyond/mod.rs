@@ -6,6 +6,7 @@ use crate::node::Node;
 use crate::program::EvaluationError;
 use crate::val::Val;
 use records::Value;
+pub(crate) mod hash;
 #[derive(Debug, Clone)]
 pub(crate) struct Beyond {}
 impl Beyond {
