@@ -3,7 +3,8 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{Read as _, Seek as _, Write as _},
     net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
@@ -140,6 +141,13 @@ impl PostgresServer {
         format!("postgresql://{USER}:{}@127.0.0.1:{}/postgres", PASSWORD.replace(' ', "%20"), self.port)
     }
 
+    /// `psql`, signed in over TCP as a client would be. The caller adds what it is to do.
+    pub fn psql(&self) -> Command {
+        let mut command = self.command("psql");
+        command.args(["--no-psqlrc", "--quiet", "--dbname"]).arg(self.url()).stdin(Stdio::null());
+        command
+    }
+
     /// Runs SQL through `psql` and gives what it prints, unaligned, without heads.
     ///
     /// # Panics
@@ -148,8 +156,14 @@ impl PostgresServer {
         let mut command = self.command("psql");
         command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
         command.args(["--username", USER, "--dbname", "postgres", "--port"]).arg(self.port.to_string());
-        command.arg("--host").arg(self.folder.path()).arg("--command").arg(text);
-        let output = command.stdin(Stdio::null()).output().expect("psql runs");
+        command.arg("--host").arg(self.folder.path()).args(["--file", "-"]);
+        // Through its input, where each statement is a transaction of its own.
+        let input = tempfile::tempfile().and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.rewind()?;
+            Ok(file)
+        });
+        let output = command.stdin(input.expect("a temporary file")).output().expect("psql runs");
         assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
@@ -203,7 +217,6 @@ fn run(command: &mut Command) -> Result<(), String> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            use io::{Read as _, Seek as _};
             let mut text = String::new();
             let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
             Err(format!("{status}: {text}"))

@@ -84,8 +84,10 @@ impl Postgres {
         let timeout = self.target.statement_timeout_seconds.map_or(String::new(), |seconds| {
             format!("SET statement_timeout = {};", seconds.saturating_mul(1000).min(i32::MAX.cast_unsigned().into()))
         });
+        // Such a server would refuse bytes that are not UTF-8 without naming the column; we name it.
+        let encoding = if connection.has_no_encoding() { "SET client_encoding = SQL_ASCII;" } else { "" };
         let text = format!(
-            "{timeout} SET DateStyle = 'ISO, YMD'; SET IntervalStyle = iso_8601; SET TimeZone = 'UTC'; \
+            "{timeout} {encoding} SET DateStyle = 'ISO, YMD'; SET IntervalStyle = iso_8601; SET TimeZone = 'UTC'; \
              SET extra_float_digits = 1; SET bytea_output = hex; \
              BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
         );

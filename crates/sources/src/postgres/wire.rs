@@ -94,6 +94,7 @@ pub(super) struct Connection {
     process: i32,
     secret: i32,
     version: String,
+    has_no_encoding: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -130,6 +131,7 @@ impl Connection {
             process: 0,
             secret: 0,
             version: String::new(),
+            has_no_encoding: false,
         };
         connection.sign_in(target).await?;
         Ok(connection)
@@ -159,9 +161,13 @@ impl Connection {
                 }
                 b'S' => {
                     let mut parts = self.input[body].split(|&byte| byte == 0);
-                    if parts.next() == Some(b"server_version") {
-                        let version = String::from_utf8_lossy(parts.next().unwrap_or_default());
-                        self.version = version.split(' ').next().unwrap_or_default().to_owned();
+                    let (name, value) = (parts.next(), String::from_utf8_lossy(parts.next().unwrap_or_default()));
+                    match name {
+                        Some(b"server_version") => {
+                            self.version = value.split(' ').next().unwrap_or_default().to_owned();
+                        }
+                        Some(b"server_encoding") => self.has_no_encoding = value == "SQL_ASCII",
+                        _ => {}
                     }
                 }
                 b'E' => return Err(Failure::Server(Box::new(server_error(&self.input[body])))),
@@ -225,6 +231,11 @@ impl Connection {
     /// The server's version, as `15.20`.
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Whether the database stores bytes without saying what text they are (`SQL_ASCII`).
+    pub(super) fn has_no_encoding(&self) -> bool {
+        self.has_no_encoding
     }
 
     pub(super) fn backend(&self) -> Backend {

@@ -248,6 +248,3 @@ impl Drop for StopsOnDrop {
         self.0.store(true, Ordering::Relaxed);
     }
 }
-
-#[cfg(test)]
-mod tests;

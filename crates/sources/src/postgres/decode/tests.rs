@@ -1,6 +1,5 @@
 //! Whole `COPY` data, in one piece, in pieces, and broken.
 
-use arrow_array::Array as _;
 use proptest::prelude::*;
 use records::{Cell, Column as Named, cell};
 
