@@ -183,7 +183,7 @@ impl Facts {
         let facts: Self = serde_saphyr::from_str(yaml).map_err(|error| {
             let location = error.location();
             FactsError {
-                message: error.to_string().lines().next().unwrap_or_default().to_owned(),
+                message: without_place(&error.to_string()),
                 line: location.map(|location| location.line()),
                 column: location.map(|location| location.column()),
             }
@@ -250,6 +250,17 @@ impl Facts {
             return Some("`limits.requests_per_second` must be more than 0".to_owned());
         }
         None
+    }
+}
+
+/// The reader's sentence without the place in front of it, which stands in fields of its own, and the snippet below.
+fn without_place(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    match line.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+        Some((place, message)) if place.chars().all(|c| c.is_ascii_digit() || " column".contains(c)) => {
+            message.to_owned()
+        }
+        _ => line.to_owned(),
     }
 }
 
