@@ -2,8 +2,9 @@
 
 SEEDS ?= 20000
 SEED ?=
+SCALE ?= 2M
 
-.PHONY: help demo test simulate schema
+.PHONY: help demo test simulate bench schema
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +21,11 @@ test: ## install what the tests need, then formatting, clippy and every test
 
 simulate: ## more seeds of the simulation (SEEDS=20000), or one again (SEED=7)
 	SIMULATE_SEEDS=$(SEEDS) SIMULATE_SEED=$(SEED) cargo test --package simulation --test it -- --nocapture
+
+bench: ## measure syncs against plain COPY on a PostgreSQL of its own (SCALE=2M|10M|100M)
+	scripts/test-dependencies.sh
+	cargo build --profile demo --package outflow --package benches
+	@target="$${CARGO_TARGET_DIR:-target}" && "$$target/demo/benches" "$$target/demo/outflow" $(SCALE)
 
 schema: ## print the JSON Schema of project files, for editors
 	@cargo run --quiet --package outflow -- schema

@@ -59,9 +59,8 @@ pub(super) fn check(files: &[TextFile], packages: &[Package]) -> Vec<Problem> {
             let depends =
                 package.dependencies.iter().any(|dependency| dependency.name == name && !dependency.is_for_tests());
             if depends && !allowed.contains(&package.name.as_str()) {
-                let manifest = format!("crates/{}/Cargo.toml", package.name);
                 let message = format!("`{name}` is a dependency of {} only; take it out", allowed.join(", "));
-                problems.push(Problem::new(manifest, None, message));
+                problems.push(Problem::new(&package.manifest_path, None, message));
             }
         }
     }

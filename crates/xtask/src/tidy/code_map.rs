@@ -45,7 +45,7 @@ pub(super) fn check(files: &[TextFile], packages: &[Package]) -> Vec<Problem> {
 }
 
 fn edges(entry: &Entry<'_>, package: &Package, entries: &[Entry<'_>], problems: &mut Vec<Problem>) {
-    let manifest = format!("crates/{}/Cargo.toml", package.name);
+    let manifest = &package.manifest_path;
     for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
         let used = dependency.name.as_str();
         let only_for_tests = entries.iter().any(|entry| entry.name == used && entry.for_tests);
@@ -54,13 +54,13 @@ fn edges(entry: &Entry<'_>, package: &Package, entries: &[Entry<'_>], problems: 
         }
         if only_for_tests && !entry.for_tests {
             let message = format!("`{used}` is for tests: move it to [dev-dependencies]");
-            problems.push(Problem::new(&manifest, None, message));
+            problems.push(Problem::new(manifest, None, message));
         } else if !entry.may_use.contains(used) {
             let message = format!(
                 "`{}` may not use `{used}` (code map, {PAGE}:{}); pass in what it needs, or argue for a new edge there",
                 entry.name, entry.line
             );
-            problems.push(Problem::new(&manifest, None, message));
+            problems.push(Problem::new(manifest, None, message));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn check(root: &Path, files: &[TextFile]) -> Vec<Problem> {
                 continue;
             }
             for code in text.split('`').skip(1).step_by(2) {
-                if let Err(message) = code_exists(root, &makefile, code) {
+                if let Err(message) = code_exists(root, page, &makefile, code) {
                     problems.push(Problem::new(&page.path, line, message));
                 }
             }
@@ -93,7 +93,7 @@ fn heading_anchor(heading: &str) -> String {
     kept.map(|char| if char == ' ' { '-' } else { char }).collect()
 }
 
-fn code_exists(root: &Path, makefile: &str, code: &str) -> Result<(), String> {
+fn code_exists(root: &Path, page: &TextFile, makefile: &str, code: &str) -> Result<(), String> {
     if let Some(target) = code.strip_prefix("make ").and_then(|rest| rest.split_whitespace().next()) {
         let rule = format!("{target}:");
         if !makefile.lines().any(|line| line.starts_with(&rule)) {
@@ -101,7 +101,9 @@ fn code_exists(root: &Path, makefile: &str, code: &str) -> Result<(), String> {
         }
     }
     let is_path = PATHS.iter().any(|folder| code.starts_with(folder)) && !code.contains(['<', '*', '{', ' ', '…']);
-    if is_path && !root.join(code).exists() {
+    // Of the checkout, or of the crate the page belongs to.
+    let exists = || page.path.ancestors().skip(1).any(|folder| root.join(folder).join(code).exists());
+    if is_path && !exists() {
         return Err(format!("there is no `{code}`"));
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! The workspace's crates and what each depends on, as cargo sees them.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde::Deserialize;
 
@@ -9,6 +12,8 @@ use super::TidyError;
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Package {
     pub(super) name: String,
+    /// Its `Cargo.toml`, relative to the workspace.
+    pub(super) manifest_path: PathBuf,
     pub(super) dependencies: Vec<Dependency>,
 }
 
@@ -41,7 +46,12 @@ pub(super) fn packages(root: &Path) -> Result<Vec<Package>, TidyError> {
     if !output.status.success() {
         return Err(TidyError::Metadata(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let metadata: Metadata =
+    let mut metadata: Metadata =
         serde_json::from_slice(&output.stdout).map_err(|error| TidyError::Metadata(error.to_string()))?;
+    for package in &mut metadata.packages {
+        if let Ok(path) = package.manifest_path.strip_prefix(root) {
+            package.manifest_path = path.to_owned();
+        }
+    }
     Ok(metadata.packages)
 }

@@ -31,6 +31,7 @@ fn a_word_is_a_problem_only_where_it_must_not_be() {
 fn a_dependency_is_a_problem_only_in_the_wrong_crate() {
     let package = |name: &str, kind: Option<&str>| Package {
         name: name.to_owned(),
+        manifest_path: format!("crates/{name}/Cargo.toml").into(),
         dependencies: vec![Dependency { name: "reqwest".to_owned(), kind: kind.map(str::to_owned), path: None }],
     };
     assert!(check(&[], &[package("kit", None), package("outflow", Some("dev"))]).is_empty());

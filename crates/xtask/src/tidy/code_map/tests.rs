@@ -11,7 +11,8 @@ fn package(name: &str, uses: &[&str]) -> Package {
         Some(used) => Dependency { name: used.to_owned(), kind: Some("dev".to_owned()), path: Some("x".to_owned()) },
         None => Dependency { name: (*used).to_owned(), kind: None, path: Some("x".to_owned()) },
     });
-    Package { name: name.to_owned(), dependencies: dependencies.collect() }
+    let manifest_path = format!("crates/{name}/Cargo.toml").into();
+    Package { name: name.to_owned(), manifest_path, dependencies: dependencies.collect() }
 }
 
 const MAP: &str = "\

@@ -8,6 +8,7 @@ fn problems(text: &str) -> Vec<String> {
     fs::create_dir_all(root.path().join("docs")).unwrap();
     fs::write(root.path().join("README.md"), "").unwrap();
     fs::write(root.path().join("docs/guide.md"), "").unwrap();
+    fs::create_dir_all(root.path().join("docs/tests/it")).unwrap();
     fs::write(root.path().join("Makefile"), "demo: build\n\ttrue\n").unwrap();
     let readme = file("README.md", "# Outflow\n\n## How it's *built* – now\n");
     messages(&check(root.path(), &[readme, file("docs/guide.md", text)]))
@@ -16,7 +17,7 @@ fn problems(text: &str) -> Vec<String> {
 #[test]
 fn links_that_lead_somewhere_are_no_problem() {
     let text = "# Guide\n[a](../README.md), [b](../README.md#how-its-built--now), [c](#guide), [d](https://x.example)\n\
-                `docs/guide.md` and `make demo`, `crates/<name>/src`\n```\n[e](nowhere.md)\n```\n";
+                `docs/guide.md`, `tests/it` and `make demo`, `crates/<name>/src`\n```\n[e](nowhere.md)\n```\n";
     assert_eq!(problems(text), Vec::<String>::new());
 }
 
