@@ -1,0 +1,122 @@
+//! The commands, one file each: what they take, what they do. How results look is in `render`.
+
+mod baseline;
+mod check;
+mod demo;
+mod history;
+mod init;
+mod map;
+mod plan;
+mod preview;
+mod replay;
+mod reset;
+mod schema;
+mod status;
+mod sync;
+mod trace;
+
+pub(crate) use check::Finding;
+use clap::Subcommand;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::Global,
+    failure::{Exit, Failure},
+    output::Output,
+    project::{Project, Settings, suggestion},
+    surroundings,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Demo(demo::Demo),
+    Check(check::Check),
+    Preview(preview::Preview),
+    Plan(plan::Plan),
+    Sync(sync::Sync),
+    Status(status::Status),
+    History(history::History),
+    Trace(trace::Trace),
+    Reset(reset::Reset),
+    Baseline(baseline::Baseline),
+    Replay(replay::Replay),
+    Map(map::Map),
+    Schema(schema::Schema),
+}
+
+/// What every command may use.
+pub(crate) struct Context<'a> {
+    pub(crate) global: &'a Global,
+    pub(crate) output: &'a Output,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Context<'_> {
+    /// The project, all of it read and checked; its secrets are hidden from now on.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        let project = Project::read(&self.global.project, &surroundings::variable)?;
+        self.output.hide(&project.secrets);
+        Ok(project)
+    }
+
+    /// Only the project's head.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        Ok(Settings::read(&self.global.project, &surroundings::variable)?)
+    }
+}
+
+/// Runs one command.
+pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(command) => command.run(context).await,
+        Command::Demo(command) => command.run(context).await,
+        Command::Check(command) => command.run(context).await,
+        Command::Preview(command) => command.run(context).await,
+        Command::Plan(command) => command.run(context).await,
+        Command::Sync(command) => command.run(context).await,
+        Command::Status(command) => command.run(context).await,
+        Command::History(command) => command.run(context).await,
+        Command::Trace(command) => command.run(context).await,
+        Command::Reset(command) => command.run(context).await,
+        Command::Baseline(command) => command.run(context).await,
+        Command::Replay(command) => command.run(context).await,
+        Command::Map(command) => command.run(context),
+        Command::Schema(command) => command.run(context),
+    }
+}
+
+/// The mappings that a command line names: these, or all that are switched on.
+fn chosen(project: &Project, names: &[String]) -> Result<Vec<String>, Failure> {
+    let all: Vec<&str> = project.mappings.iter().map(|mapping| mapping.origin.name.as_str()).collect();
+    for name in names {
+        known("mapping", name, &all)?;
+    }
+    if !names.is_empty() {
+        let mut chosen: Vec<String> = Vec::new();
+        names.iter().for_each(|name| {
+            if !chosen.contains(name) {
+                chosen.push(name.clone())
+            }
+        });
+        return Ok(chosen);
+    }
+    let is_on = |mapping: &&crate::project::ProjectMapping| {
+        let destination = project.destination(&mapping.form.destination);
+        mapping.form.enabled != Some(false) && destination.is_none_or(|destination| destination.enabled)
+    };
+    let chosen: Vec<String> =
+        project.mappings.iter().filter(is_on).map(|mapping| mapping.origin.name.clone()).collect();
+    if chosen.is_empty() {
+        return Err(Failure::new("the project has no mapping that is switched on")
+            .hint("write one into `mappings/NAME.yaml`; `outflow init` in an empty folder shows how"));
+    }
+    Ok(chosen)
+}
+
+fn known(noun: &str, name: &str, all: &[&str]) -> Result<(), Failure> {
+    if all.contains(&name) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("there is no {noun} `{name}` in the project; {}", suggestion(name, all))))
+}

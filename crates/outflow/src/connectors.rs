@@ -1,0 +1,62 @@
+//! The connectors that this program was built with. A new one is one line of a list in `sources` or `destinations`.
+
+use std::{path::Path, sync::Arc};
+
+use kit::{Destination, Facts, SettingsError, Source, SourceError, Wire, WireSettings};
+use records::Clock;
+use serde_json::Value;
+
+/// Settings that name a place on this computer; a relative one is meant from the project's folder.
+const PLACES: [&str; 2] = ["path", "folder"];
+
+/// The kinds of sources.
+pub(crate) fn source_types() -> &'static [&'static str] {
+    sources::SLUGS
+}
+
+/// The JSON Schema of a kind's settings.
+pub(crate) fn source_settings_schema(kind: &str) -> Value {
+    sources::settings_schema(kind).unwrap_or_default()
+}
+
+/// A source with these settings.
+pub(crate) fn source(kind: &str, settings: &Value, folder: &Path) -> Result<Arc<dyn Source>, SourceError> {
+    sources::connect(kind, &placed(settings, folder))
+}
+
+/// The facts of all kinds of destinations.
+pub(crate) fn destination_facts() -> Vec<Facts> {
+    // Facts that cannot be read are a fault of the connector, which its own tests rule out.
+    destinations::SLUGS.iter().filter_map(|slug| destinations::facts(slug)?.ok()).collect()
+}
+
+/// A destination with these settings, and what a mapping sets for itself.
+pub(crate) fn destination(
+    kind: &str,
+    settings: &Value,
+    options: Option<&Value>,
+    folder: &Path,
+) -> Result<Arc<dyn Destination>, SettingsError> {
+    destinations::connect(kind, &placed(settings, folder), options.unwrap_or(&Value::Null))
+}
+
+/// The way to a destination. What it records shows none of the secrets.
+pub(crate) fn wire(
+    destination: &dyn Destination,
+    secrets: &[String],
+    clock: Arc<dyn Clock>,
+) -> Result<Wire, SettingsError> {
+    let mut settings: WireSettings = destination.wire_settings();
+    settings.secrets.extend_from_slice(secrets);
+    Wire::open(settings, clock)
+}
+
+fn placed(settings: &Value, folder: &Path) -> Value {
+    let mut settings = settings.clone();
+    for key in PLACES {
+        if let Some(Value::String(path)) = settings.get_mut(key) {
+            *path = folder.join(&path).to_string_lossy().into_owned();
+        }
+    }
+    settings
+}

@@ -1,0 +1,118 @@
+//! How a sync gets on, while it does: bars on a terminal, lines in a log, nothing beside JSON.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use sync::{Observer, Progress};
+
+use crate::{
+    output::Output,
+    render::{counted, number},
+};
+
+/// An observer that shows what it is told.
+pub(crate) struct Shown<'a> {
+    output: &'a Output,
+    bars: Option<MultiProgress>,
+    by_mapping: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(output: &'a Output) -> Self {
+        let bars = (output.is_terminal() && !output.is_json()).then(MultiProgress::new);
+        Self { output, bars, by_mapping: Mutex::default() }
+    }
+
+    fn bar(&self, bars: &MultiProgress, mapping: &str) -> ProgressBar {
+        let mut by_mapping = self.by_mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        by_mapping
+            .entry(mapping.to_owned())
+            .or_insert_with(|| {
+                let bar = bars.add(ProgressBar::new_spinner());
+                bar.set_style(spinner());
+                bar.set_prefix(mapping.to_owned());
+                bar.enable_steady_tick(Duration::from_millis(120));
+                bar
+            })
+            .clone()
+    }
+
+    fn on_terminal(&self, bars: &MultiProgress, progress: Progress<'_>) {
+        match progress {
+            Progress::Started { mapping, .. } => self.bar(bars, mapping).set_message("connecting"),
+            Progress::Recovered { mapping, delivered, .. } => {
+                let text = format!("took over {} of a sync that was cut off", counted(delivered, "delivered record"));
+                self.bar(bars, mapping).set_message(text);
+            }
+            Progress::Extracting { mapping, records } => {
+                self.bar(bars, mapping).set_message(format!("reading  {}", counted(records, "record")));
+            }
+            Progress::Compared { mapping, counts } => {
+                let bar = self.bar(bars, mapping);
+                bar.set_message(format!(
+                    "{} read, {} changed",
+                    counted(counts.extracted, "record"),
+                    number(counts.changed())
+                ));
+            }
+            Progress::Loading { mapping, done, total, failed } => {
+                let bar = self.bar(bars, mapping);
+                if bar.length() != Some(total) {
+                    bar.set_length(total);
+                    bar.set_style(loading());
+                }
+                bar.set_position(done);
+                bar.set_message(if failed > 0 { format!("{} not taken", number(failed)) } else { String::new() });
+            }
+            Progress::Held { mapping, .. } | Progress::Finished { mapping, .. } => {
+                let bar = self.bar(bars, mapping);
+                bar.finish_and_clear();
+                self.by_mapping.lock().unwrap_or_else(PoisonError::into_inner).remove(mapping);
+            }
+        }
+    }
+
+    fn in_lines(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Recovered { mapping, sync, delivered } => self.output.note(&format!(
+                "{mapping}: took over {} of {sync}, which was cut off",
+                counted(delivered, "delivered record")
+            )),
+            Progress::Compared { mapping, counts } => self.output.note(&format!(
+                "{mapping}: {} read, {} changed",
+                counted(counts.extracted, "record"),
+                number(counts.changed())
+            )),
+            Progress::Started { .. }
+            | Progress::Extracting { .. }
+            | Progress::Loading { .. }
+            | Progress::Held { .. }
+            | Progress::Finished { .. } => {}
+        }
+    }
+}
+
+impl Observer for Shown<'_> {
+    fn progress(&self, progress: Progress<'_>) {
+        match &self.bars {
+            Some(bars) => self.on_terminal(bars, progress),
+            None => self.in_lines(progress),
+        }
+    }
+}
+
+fn spinner() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold}  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn loading() -> ProgressStyle {
+    ProgressStyle::with_template(
+        "{spinner:.cyan} {prefix:.bold}  sending  {wide_bar:.cyan/dim} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg:.yellow}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
+}

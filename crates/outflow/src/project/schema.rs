@@ -1,0 +1,182 @@
+//! The JSON Schema of project files: what `outflow schema` prints, editors use and `check` follows.
+
+use kit::{Facts, Setting, SettingKind};
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::form::{MappingForm, ModelForm, ProjectForm};
+use crate::connectors;
+
+/// The kinds of parts that have a file of their own, or stand below their section in `outflow.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+pub(crate) enum Part {
+    Source,
+    Model,
+    Destination,
+    Mapping,
+}
+
+impl Part {
+    pub(crate) const ALL: [Part; 4] = [Part::Source, Part::Model, Part::Destination, Part::Mapping];
+
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Part::Source => "source",
+            Part::Model => "model",
+            Part::Destination => "destination",
+            Part::Mapping => "mapping",
+        }
+    }
+
+    /// The name of its section and of its folder.
+    pub(crate) fn section(self) -> &'static str {
+        match self {
+            Part::Source => "sources",
+            Part::Model => "models",
+            Part::Destination => "destinations",
+            Part::Mapping => "mappings",
+        }
+    }
+}
+
+/// The schema of `outflow.yaml`; the parts stand in `$defs` under their nouns.
+pub(crate) fn project_schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<ModelForm>();
+    generator.subschema_for::<MappingForm>();
+    let mut schema = generator.into_root_schema_for::<ProjectForm>().to_value();
+    schema["title"] = json!("Outflow project");
+    schema["required"] = json!(["version"]);
+    let sources: Vec<Value> = connectors::source_types().iter().map(|slug| source_branch(slug)).collect();
+    let facts = connectors::destination_facts();
+    let destinations: Vec<Value> = facts.iter().map(|facts| destination_branch(facts)).collect();
+    schema["$defs"]["source"] = json!({ "description": "A connection to a warehouse or database.", "oneOf": sources });
+    schema["$defs"]["destination"] = json!({ "description": "A connection to a tool.", "oneOf": destinations });
+    schema
+}
+
+/// The schema of one part, on its own, for its own file.
+pub(crate) fn part_schema(part: Part) -> Value {
+    let mut project = project_schema();
+    let definitions = project["$defs"].take();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("Outflow {}", part.noun()),
+        "$ref": format!("#/$defs/{}", part.noun()),
+        "$defs": definitions,
+    })
+}
+
+fn source_branch(slug: &str) -> Value {
+    let mut settings = connectors::source_settings_schema(slug);
+    let mut properties = json!({
+        "type": { "description": "The kind of warehouse.", "const": slug },
+        "description": { "description": "What it is, for people.", "type": "string" },
+    });
+    if let (Some(all), Some(own)) = (properties.as_object_mut(), settings["properties"].as_object_mut()) {
+        all.append(own);
+    }
+    let mut required = vec![json!("type")];
+    required.extend(settings["required"].as_array().cloned().unwrap_or_default());
+    let mut branch = json!({
+        "title": slug,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    });
+    // A settings schema is whole in itself; its definitions are put where they are used.
+    if let Some(definitions) = settings.get("$defs").cloned() {
+        inline(&mut branch, &definitions);
+    }
+    branch
+}
+
+/// Replaces references into `definitions` by what they stand for.
+fn inline(schema: &mut Value, definitions: &Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(name) = object.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/")) {
+                if let Some(Value::Object(definition)) = definitions.get(name) {
+                    let definition = definition.clone();
+                    object.remove("$ref");
+                    for (key, value) in definition {
+                        object.entry(key).or_insert(value);
+                    }
+                }
+            }
+            for value in object.values_mut() {
+                inline(value, definitions);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| inline(item, definitions)),
+        _ => {}
+    }
+}
+
+fn destination_branch(facts: &Facts) -> Value {
+    let mut branch = object_schema(&facts.settings);
+    if branch["properties"].get("options").is_some() {
+        branch["properties"]["options"] = object_schema(&facts.options);
+    }
+    let own = branch["properties"].take();
+    let mut properties = json!({
+        "type": { "description": one_line(&facts.description), "const": facts.slug },
+        "enabled": { "description": "Whether mappings may send to it. Default: true.", "type": "boolean" },
+        "description": { "description": "What it is, for people.", "type": "string" },
+    });
+    if let (Some(all), Value::Object(mut own)) = (properties.as_object_mut(), own) {
+        all.append(&mut own);
+    }
+    branch["title"] = json!(facts.name);
+    branch["properties"] = properties;
+    let mut required = vec![json!("type")];
+    required.extend(branch["required"].as_array().cloned().unwrap_or_default());
+    branch["required"] = Value::Array(required);
+    branch
+}
+
+/// The schema of a map of settings as a destination's facts list them.
+pub(crate) fn object_schema(settings: &[Setting]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        settings.iter().map(|setting| (setting.key.clone(), setting_schema(setting))).collect();
+    let required: Vec<&str> = settings
+        .iter()
+        .filter(|setting| setting.required && setting.default.is_none())
+        .map(|setting| setting.key.as_str())
+        .collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn setting_schema(setting: &Setting) -> Value {
+    let mut schema = match setting.kind {
+        SettingKind::Text if !setting.choices.is_empty() => json!({ "type": "string", "enum": setting.choices }),
+        SettingKind::Text => json!({ "type": "string" }),
+        SettingKind::Url => json!({ "type": "string", "format": "uri" }),
+        SettingKind::Integer => json!({ "type": "integer" }),
+        SettingKind::Number => json!({ "type": "number" }),
+        SettingKind::Boolean => json!({ "type": "boolean" }),
+        SettingKind::Object if setting.properties.is_empty() => json!({ "type": "object" }),
+        SettingKind::Object => object_schema(&setting.properties),
+        SettingKind::List => json!({ "type": "array" }),
+        SettingKind::Any => json!({}),
+    };
+    let about = if setting.description.is_empty() { &setting.label } else { &setting.description };
+    schema["description"] = json!(one_line(about));
+    if let Some(default) = &setting.default {
+        schema["default"] = default.clone();
+    }
+    if setting.secret {
+        schema["writeOnly"] = json!(true);
+    }
+    schema
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

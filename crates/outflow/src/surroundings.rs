@@ -1,0 +1,66 @@
+//! What comes from outside the program: environment variables, the time of day, randomness, the log's place.
+
+use std::io::IsTerminal as _;
+
+use jiff::Timestamp;
+use rand::TryRng as _;
+use records::{Clock, Random};
+
+use crate::arguments::Global;
+
+/// An environment variable. The one place that reads them.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The computer's clock.
+#[derive(Debug)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the computer's clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The system's source of randomness.
+#[derive(Debug)]
+pub(crate) struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn next(&self) -> u64 {
+        // Without randomness ids could repeat; the clock's nanoseconds are the next best.
+        let nanoseconds = || SystemClock.now().as_nanosecond();
+        rand::rngs::SysRng
+            .try_next_u64()
+            .unwrap_or_else(|_| u64::try_from(nanoseconds() & i128::from(u64::MAX)).unwrap_or(0))
+    }
+}
+
+/// Whether the person at the other end sees colours.
+pub(crate) fn wants_color(global: &Global) -> bool {
+    use crate::arguments::Color;
+    match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal()
+                && variable("NO_COLOR").is_none_or(|value| value.is_empty())
+                && variable("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Sends the log to stderr. `--log` or `OUTFLOW_LOG` say how much: `debug`, `outflow=trace,warn`.
+pub(crate) fn start_log(global: &Global) {
+    let wanted = global.log.clone().or_else(|| variable("OUTFLOW_LOG")).unwrap_or_else(|| "error".to_owned());
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&wanted).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
