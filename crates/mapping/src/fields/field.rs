@@ -114,7 +114,7 @@ pub struct FieldCondition {
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     pub operator: ConditionOperator,
-    /// The value, or a list of values any of which will do. The text `__undefined__` stands for a missing value.
+    /// The value. The text `__undefined__` stands for a missing value.
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
     pub value: Value,

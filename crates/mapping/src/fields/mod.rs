@@ -1,6 +1,10 @@
 //! Validation of a payload against an action's fields, with the original's coercions.
 
+mod conditions;
 mod field;
+mod formats;
+mod schema;
+mod validate;
 
 use records::Value;
 
@@ -12,6 +16,7 @@ pub use field::{
 #[derive(Debug, Clone)]
 pub struct Fields {
     fields: Vec<Field>,
+    schema: schema::Schema,
 }
 
 /// How a payload is validated.
@@ -33,18 +38,25 @@ pub struct FieldProblem {
 impl Fields {
     /// Makes the fields of an action ready.
     pub fn compile(fields: Vec<Field>) -> Self {
-        Self { fields }
+        let schema = schema::root(&fields);
+        Self { fields, schema }
     }
 
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The payload with its values coerced and undeclared keys removed.
+    /// The payload with its values coerced, empty ones and undeclared keys removed.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn validate(&self, payload: Value, _options: Options) -> Result<Value, Vec<FieldProblem>> {
-        Ok(payload)
+    pub fn validate(&self, payload: Value, options: Options) -> Result<Value, Vec<FieldProblem>> {
+        let mut payload = validate::without_empties(payload, Some(&self.schema), !options.batch).unwrap_or_default();
+        if let (Value::Object(payload), Some(rules)) = (&mut payload, &self.schema.object) {
+            validate::wrap_lists(payload, rules);
+        }
+        let mut checker = validate::Checker::new();
+        checker.check(&mut payload, &self.schema);
+        if checker.problems.is_empty() { Ok(payload) } else { Err(checker.problems) }
     }
 }

@@ -83,11 +83,12 @@ fn every_public_validation_case_gives_what_the_original_gives() {
         let expected = case.get("expected").unwrap();
         let fits = match (&answer, expected.get("payload"), expected.get("error").and_then(Value::as_array)) {
             (Ok(payload), Some(expected), _) => same(payload, expected),
-            (Err(problems), None, Some([Value::Text(expected)])) => {
+            (Err(problems), None, Some(expected)) => {
+                // A batch's messages come joined, a single payload's as a list.
                 let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-                messages.join(" ") == *expected
+                let expected: Vec<&str> = expected.iter().filter_map(Value::as_str).collect();
+                messages.join(" ") == expected.join(" ")
             }
-            (Err(_), None, _) => false,
             _ => false,
         };
         if !fits {
