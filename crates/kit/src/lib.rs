@@ -15,6 +15,8 @@ mod source;
 mod statuses;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod wire;
 

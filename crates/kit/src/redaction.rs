@@ -85,7 +85,8 @@ impl Redaction {
             return if text.len() <= bytes_max { text } else { cut(text, bytes_max) };
         }
         let text = self.text(&String::from_utf8_lossy(&bytes[..window]));
-        let keep = bytes_max.min(text.len().saturating_sub(longest));
+        // A character cut in the middle has become one of three bytes.
+        let keep = bytes_max.min(text.len().saturating_sub(longest + 3));
         cut(text, keep)
     }
 }

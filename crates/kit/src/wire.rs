@@ -14,7 +14,7 @@ use crate::auth::TokenCache;
 use crate::{Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Redaction, SettingsError, Signature, trust};
 
 /// What the connection of a destination needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WireSettings {
     pub auth: Auth,
     pub signature: Option<Signature>,
@@ -33,6 +33,17 @@ pub struct WireSettings {
     pub ca_certificate: Option<String>,
     pub limits: Limits,
     pub answer_bytes_max: usize,
+}
+
+/// Without its secrets.
+impl std::fmt::Debug for WireSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WireSettings")
+            .field("auth", &self.auth)
+            .field("signature", &self.signature)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for WireSettings {
