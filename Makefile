@@ -27,5 +27,6 @@ bench: ## measure syncs against plain COPY on a PostgreSQL of its own (SCALE=2M|
 	cargo build --profile demo --package outflow --package benches
 	@target="$${CARGO_TARGET_DIR:-target}" && "$$target/demo/benches" "$$target/demo/outflow" $(SCALE)
 
-schema: ## print the JSON Schema of project files, for editors
-	@cargo run --quiet --package outflow -- schema
+schema: ## write the JSON Schema of project files anew, after a change of their form
+	cargo run --quiet --package outflow -- schema > schema/outflow.schema.json.new
+	mv schema/outflow.schema.json.new schema/outflow.schema.json
