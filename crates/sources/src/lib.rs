@@ -49,13 +49,13 @@ fn read<T: DeserializeOwned>(settings: &Value) -> Result<T, SourceError> {
     T::deserialize(settings).map_err(|error| {
         // serde does not say which field has a wrong value: all are optional alone, so each can be tried alone.
         let fields = settings.as_object().into_iter().flatten();
-        let guilty = fields.filter_map(|(field, value)| {
+        let mut guilty = fields.filter_map(|(field, value)| {
             let alone = Value::Object([(field.clone(), value.clone())].into_iter().collect());
             let error = T::deserialize(&alone).err()?.to_string();
             let is_about_field = !error.starts_with("unknown field") && !error.starts_with("missing field");
             Some(if is_about_field { format!("`{field}`: {error}") } else { error })
         });
-        wrong(guilty.filter(|error| !error.starts_with("missing field")).next().unwrap_or_else(|| error.to_string()))
+        wrong(guilty.find(|error| !error.starts_with("missing field")).unwrap_or_else(|| error.to_string()))
     })
 }
 

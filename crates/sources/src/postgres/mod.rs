@@ -51,9 +51,12 @@ impl fmt::Debug for Postgres {
 /// How a column's value leaves the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
-    AsItIs,
-    AsText,
-    AsJson,
+    /// In its type's binary form.
+    Plain,
+    /// As the text the server makes of it.
+    Text,
+    /// As the JSON the server makes of it.
+    Json,
 }
 
 /// The columns of a query: their schema, the form each has in binary, and how each is sent.
@@ -114,9 +117,9 @@ impl Postgres {
         let (mut forms, mut sent) = (Vec::new(), Vec::new());
         for column in columns {
             let (form, how) = match catalog.form(column.type_id) {
-                Some(form) => (form, Sent::AsItIs),
-                None if catalog.is_structure(column.type_id) => (Form::Scalar(Scalar::Json), Sent::AsJson),
-                None => (Form::Scalar(Scalar::Text), Sent::AsText),
+                Some(form) => (form, Sent::Plain),
+                None if catalog.is_structure(column.type_id) => (Form::Scalar(Scalar::Json), Sent::Json),
+                None => (Form::Scalar(Scalar::Text), Sent::Text),
             };
             let kind = match &form {
                 Form::Scalar(scalar) => scalar.kind(),
@@ -186,14 +189,14 @@ impl Postgres {
 fn copy_of(select: &str, shape: &Shape, rows_max: Option<u64>) -> (String, usize) {
     let mut head = "COPY (".to_owned();
     let mut tail = String::new();
-    let is_plain = shape.sent.iter().all(|sent| *sent == Sent::AsItIs);
+    let is_plain = shape.sent.iter().all(|sent| *sent == Sent::Plain);
     if !is_plain {
         let columns = shape.schema.columns().iter().zip(&shape.sent).map(|(column, sent)| {
             let name = column.name.replace('"', "\"\"");
             match sent {
-                Sent::AsItIs => format!("\"{name}\""),
-                Sent::AsText => format!("\"{name}\"::pg_catalog.text"),
-                Sent::AsJson => format!("pg_catalog.to_json(\"{name}\")"),
+                Sent::Plain => format!("\"{name}\""),
+                Sent::Text => format!("\"{name}\"::pg_catalog.text"),
+                Sent::Json => format!("pg_catalog.to_json(\"{name}\")"),
             }
         });
         head.push_str(&format!("SELECT {} FROM (", columns.collect::<Vec<_>>().join(", ")));

@@ -1,10 +1,10 @@
 //! The settings of a PostgreSQL source, by fields or as a URL.
 
-use std::time::Duration;
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use kit::SourceError;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 /// How to reach a PostgreSQL database, from version 12 on. A login that may only read is enough.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     /// The server's name or address, or the folder of its Unix socket. Default: `localhost`.
     host: Option<String>,
     /// The server's port. Default: 5432.
+    #[serde(default, deserialize_with = "whole_number")]
     port: Option<u16>,
     /// The database. Default: the one named like the user.
     database: Option<String>,
@@ -36,9 +37,11 @@ pub(crate) struct Settings {
     application_name: Option<String>,
     /// How long connecting and signing in may take. Default: 15.
     #[schemars(range(min = 1))]
+    #[serde(default, deserialize_with = "whole_number")]
     connect_timeout_seconds: Option<u64>,
     /// How long one query may run, reading its result included. Default: as long as the server allows.
     #[schemars(range(min = 1))]
+    #[serde(default, deserialize_with = "whole_number")]
     statement_timeout_seconds: Option<u64>,
 }
 
@@ -121,6 +124,35 @@ impl Settings {
             statement_timeout_seconds: self.statement_timeout_seconds,
         })
     }
+}
+
+/// A whole number, or text that is one: what comes from the environment is text.
+fn whole_number<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Whole<T>(PhantomData<T>);
+
+    impl<T: TryFrom<u64>> de::Visitor<'_> for Whole<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number below 2 to the power of {}", size_of::<T>() * 8)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            let wrong = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+            T::try_from(number).map(Some).map_err(wrong)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let number = text.trim().parse().ok().and_then(|number: u64| T::try_from(number).ok());
+            number.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+
+    deserializer.deserialize_any(Whole(PhantomData))
 }
 
 /// Reads `postgresql://user:password@host:port/database?key=value&…`. No message repeats the URL: it may hold a password.

@@ -19,10 +19,16 @@ fn a_url_says_everything() {
 
 #[test]
 fn fields_win_over_the_url_and_the_rest_has_defaults() {
-    let json = serde_json::json!({ "url": "postgresql://[::1]/a", "user": "me", "database": "b" });
+    let json = serde_json::json!({ "url": "postgresql://[::1]/a", "user": "me", "database": "b", "port": null });
     let target = target(json).unwrap();
     assert_eq!((target.host.as_str(), target.port, target.database.as_str()), ("::1", 5432, "b"));
     assert_eq!((target.tls, target.password), (TlsMode::Prefer, None));
+}
+
+#[test]
+fn numbers_may_be_text_because_the_environment_is() {
+    let target = target(serde_json::json!({ "user": "me", "port": "6543", "connect_timeout_seconds": "7" })).unwrap();
+    assert_eq!((target.port, target.connect_timeout.as_secs()), (6543, 7));
 }
 
 #[test]
