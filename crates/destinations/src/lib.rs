@@ -8,11 +8,14 @@ use std::sync::Arc;
 use kit::{Destination, Facts, FactsError, SettingsError};
 use serde_json::Value;
 
+/// Makes a destination from its facts, settings and options.
+type Connect = fn(Facts, &Value, &Value) -> Result<Arc<dyn Destination>, SettingsError>;
+
 /// A destination's folder: its facts, and how it is made from settings and a mapping's options.
 struct Listed {
     slug: &'static str,
     facts: &'static str,
-    connect: fn(Facts, &Value, &Value) -> Result<Arc<dyn Destination>, SettingsError>,
+    connect: Connect,
 }
 
 /// One line per folder.

@@ -103,7 +103,7 @@ impl Spool {
         let names = options.columns.clone().unwrap_or_else(|| self.columns.names());
         let read =
             fs::File::open(&self.file.path).map_err(|error| io_failed(&self.file.path, "cannot be read", &error))?;
-        let rows = BufReader::new(read).lines().map(|line| Ok(Value::parse(&line?).map_err(std::io::Error::other)?));
+        let rows = BufReader::new(read).lines().map(|line| Value::parse(&line?).map_err(std::io::Error::other));
         let mut out = BufWriter::with_capacity(256 * 1024, &table.file);
         let written = match options.format {
             Format::Csv => write_csv(&mut out, &names, options, rows),

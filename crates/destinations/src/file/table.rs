@@ -145,7 +145,7 @@ pub(super) fn write_csv(
 
 fn write_field(text: &str, delimiter: char, line: &mut String) {
     let plain = !text.is_empty()
-        && !text.contains(|c| c == delimiter || matches!(c, '"' | '\n' | '\r'))
+        && !text.contains([delimiter, '"', '\n', '\r'])
         && !text.starts_with(' ')
         && !text.ends_with(' ');
     if plain {

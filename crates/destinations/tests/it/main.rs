@@ -1,5 +1,7 @@
 //! Destinations over real connections on loopback, and files in real folders.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail there")]
+
 mod cases;
 mod file;
 mod http;

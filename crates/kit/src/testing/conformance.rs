@@ -10,10 +10,12 @@ use records::{Outcome, OutcomeKind, Value};
 use super::{Received, Reply, Server, TestClock, load_all, payload};
 use crate::{Batch, Destination, Fate, LoadPlan, LoadStop, RetrySettings, Wire, WireSettings, preview_requests};
 
+/// Makes a destination that calls a server at that URL.
+pub type Connect = dyn Fn(&str) -> Arc<dyn Destination>;
+
 /// A destination to be checked, and what its tool does when all is well.
 pub struct Subject {
-    /// Makes the destination, calling a server at that URL.
-    pub connect: Box<dyn Fn(&str) -> Arc<dyn Destination>>,
+    pub connect: Box<Connect>,
     pub action: String,
     pub mode: SyncMode,
     /// The fields of a good payload.

@@ -37,7 +37,7 @@ fn a_cut_does_not_leave_the_beginning_of_a_secret() {
         }
     }
     assert_eq!(redaction.head(b"short", 100), "short");
-    assert_eq!(redaction.head("ü".repeat(100).as_bytes(), 21), format!("{}… (cut)", "ü".repeat(9)));
+    assert_eq!(redaction.head("ü".repeat(100).as_bytes(), 21), format!("{}… (cut)", "ü".repeat(10)));
 }
 
 #[test]
