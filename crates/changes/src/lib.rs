@@ -23,3 +23,6 @@ pub use hash::{HashError, Hashed, Hasher};
 pub use journal::{Journal, JournalEntries, JournalError};
 pub use steps::{NoSteps, STEPS, Steps};
 pub use tracking::{Keep, Tracked, Tracking, TrackingChange};
+
+#[cfg(test)]
+mod tests;

@@ -25,13 +25,19 @@ const DELTA_SHARE: u64 = 4;
 
 impl Checkpoint {
     /// Takes exactly the changes whose indexes are in `committed`, and the change set's tracking. Committing the same
-    /// sync again changes nothing. Commit empty sets too: they may carry a change of tracking.
+    /// sync again changes nothing. Commit empty sets too: they may carry a change of tracking; one that carries
+    /// nothing leaves no trace.
     ///
     /// # Errors
     /// A file cannot be read or written. The checkpoint on disk is then either as before or as after.
     pub fn commit(&self, changes: &ChangeSet, committed: &Bits) -> Result<Checkpoint, CheckpointError> {
         let same = self.manifest.tracked.as_ref() == Some(changes.tracked());
-        if self.has_committed(changes.sync()) || (same && committed.is_empty()) {
+        if self.has_committed(changes.sync()) {
+            // It may have been cut off before it had removed what it replaced.
+            self.clean(&self.manifest)?;
+            return Ok(self.clone());
+        }
+        if same && committed.is_empty() {
             return Ok(self.clone());
         }
         self.prepare()?;
