@@ -61,8 +61,8 @@ impl Engine {
     ) -> Vec<Result<Plan, Problem>> {
         let id = SyncId::new(self.clock.now(), self.random.as_ref());
         let folder = places::plan_scratch(&self.settings.folder, id);
-        let made = folder.clone();
-        let plans = match blocking(move || std::fs::create_dir_all(made)).await {
+        let folders: Vec<PathBuf> = (0..mappings.len()).map(|index| folder.join(index.to_string())).collect();
+        let plans = match blocking(move || folders.iter().try_for_each(std::fs::create_dir_all)).await {
             Ok(Ok(())) => self.plan_in(mappings, id, &folder, options, observer, cancel).await,
             Ok(Err(error)) => mappings.iter().map(|_| Err(Problem::from(std::io::Error::from(error.kind())))).collect(),
             Err(problem) => mappings.iter().map(|_| Err(problem.clone())).collect(),

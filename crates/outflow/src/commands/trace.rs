@@ -25,6 +25,9 @@ pub(crate) struct Trace {
     /// At most this many syncs.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     limit: usize,
+    /// Show requests and answers whole.
+    #[arg(long)]
+    full: bool,
 }
 
 impl Trace {
@@ -42,7 +45,7 @@ impl Trace {
                 "`outflow history` lists the mappings that ran; a key of several columns is a JSON list: '[1,2]'",
             ));
         }
-        let view = TraceView { mapping: &self.mapping, key: &self.key, trace: &trace };
+        let view = TraceView { mapping: &self.mapping, key: &self.key, trace: &trace, full: self.full };
         let result = json!({ "mapping": self.mapping, "key": self.key, "trace": trace });
         context.output.result(&result, |paint| render::trace(&view, paint));
         Ok(Exit::Done)

@@ -181,7 +181,7 @@ impl<'a> Checker<'a> {
                     .find(|entry| nearest(&entry.key, &[key]).is_some());
                 // A slip of the pen is told once, at the key that stands there.
                 if near.is_none() {
-                    let about = properties.get(key).and_then(|property| description(property));
+                    let about = properties.get(key).and_then(description);
                     let message = match about {
                         Some(about) => format!("it is missing: {about}"),
                         None => "it is missing".to_owned(),

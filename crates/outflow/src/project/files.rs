@@ -426,10 +426,9 @@ impl<'a> Reading<'a> {
                 return None;
             }
             (None, Some(query), None) => {
-                // A block text (`query: |`) begins on the line after its sign; other forms on their own.
+                // The place of a block text (`query: |`) is that of its first line.
                 let line = origin.node.get("query").map_or(1, |node| node.place.line);
-                let is_block = query.contains('\n');
-                (query, origin.file.clone(), if is_block { line } else { line - 1 })
+                (query, origin.file.clone(), line - 1)
             }
             (None, None, Some(file)) => match std::fs::read_to_string(self.folder.join(&file)) {
                 Ok(query) => (query, PathBuf::from(file), 0),

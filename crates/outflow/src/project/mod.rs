@@ -11,12 +11,12 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use files::{Origin, Project, ProjectDestination, ProjectMapping, ProjectModel, ProjectSource, Settings};
+pub(crate) use files::{Project, ProjectDestination, ProjectMapping, Settings};
 pub(crate) use form::{DeletedValues, Keep};
-pub(crate) use located::{Node, Place};
+pub(crate) use located::Node;
 pub(crate) use problem::{Problem, Problems, listed, suggestion};
 pub(crate) use schema::{Part, part_schema, project_schema};
-pub(crate) use secrets::{Secrets, Variables};
+pub(crate) use secrets::Secrets;
 
 /// The file that makes a folder a project.
 pub(crate) const PROJECT_FILE: &str = "outflow.yaml";

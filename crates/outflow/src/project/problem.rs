@@ -67,10 +67,6 @@ impl Problems {
         self.0.iter()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The value if nothing was wrong.
     pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, Self> {
         if self.0.is_empty() {
@@ -124,7 +120,7 @@ pub(crate) fn listed(words: &[&str]) -> String {
 
 /// The known word that a slip of the pen would turn into `word`.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let limit = word.chars().count() / 3;
     known
         .iter()
         .map(|&candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))

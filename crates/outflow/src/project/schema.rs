@@ -50,7 +50,7 @@ pub(crate) fn project_schema() -> Value {
     schema["required"] = json!(["version"]);
     let sources: Vec<Value> = connectors::source_types().iter().map(|slug| source_branch(slug)).collect();
     let facts = connectors::destination_facts();
-    let destinations: Vec<Value> = facts.iter().map(|facts| destination_branch(facts)).collect();
+    let destinations: Vec<Value> = facts.iter().map(destination_branch).collect();
     schema["$defs"]["source"] = json!({ "description": "A connection to a warehouse or database.", "oneOf": sources });
     schema["$defs"]["destination"] = json!({ "description": "A connection to a tool.", "oneOf": destinations });
     schema
@@ -97,13 +97,12 @@ fn source_branch(slug: &str) -> Value {
 fn inline(schema: &mut Value, definitions: &Value) {
     match schema {
         Value::Object(object) => {
-            if let Some(name) = object.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/")) {
-                if let Some(Value::Object(definition)) = definitions.get(name) {
-                    let definition = definition.clone();
-                    object.remove("$ref");
-                    for (key, value) in definition {
-                        object.entry(key).or_insert(value);
-                    }
+            let name = object.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
+            if let Some(Value::Object(definition)) = name.and_then(|name| definitions.get(name)) {
+                let definition = definition.clone();
+                object.remove("$ref");
+                for (key, value) in definition {
+                    object.entry(key).or_insert(value);
                 }
             }
             for value in object.values_mut() {

@@ -99,7 +99,7 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
     );
     check(
         &[("sources/shop.yaml", "type: sqlite\nfile: shop.db\n")],
-        "sources/shop.yaml:1:1: `path`: it is missing: the database file, relative to the project\n\
+        "sources/shop.yaml:1:1: `path`: it is missing: the path of the file\n\
          sources/shop.yaml:2:1: `file`: the key `file` is not known; it must be one of `type`, `description`, `path`",
     );
 }
@@ -158,7 +158,7 @@ fn all_files_are_looked_at_before_anything_is_told() {
             ("mappings/customers.yaml", "destination: files\nfields: {id: 1}\n"),
             ("destinations/files.yaml", "type: fax\n"),
         ],
-        "destinations/files.yaml:1:7: `type`: `fax` is not known; it must be one of `http`, `file`\n\
+        "destinations/files.yaml:1:7: `type`: `fax` is not known; it must be one of `file`, `http`\n\
          mappings/customers.yaml:1:1: `model`: it is missing: the name of the model whose records it sends\n\
          models/customers.sql:1:1: `source`: the source is missing; the file must begin with comments that name it: \
          `-- source: NAME` and `-- key: COLUMN`",

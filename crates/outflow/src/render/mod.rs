@@ -35,22 +35,6 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", number(count))
 }
 
-/// A size as people read it: `12.4 MB`.
-pub(crate) fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-    let mut amount = bytes as f64;
-    let mut units = ["bytes", "kB", "MB", "GB", "TB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    for larger in units {
-        if amount < 1000.0 {
-            break;
-        }
-        amount /= 1000.0;
-        unit = larger;
-    }
-    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{amount:.1} {unit}") }
-}
-
 /// A duration as people read it: `0.4 s`, `3 min 12 s`.
 pub(crate) fn duration(from: jiff::Timestamp, to: jiff::Timestamp) -> String {
     let millis = to.as_millisecond().saturating_sub(from.as_millisecond()).max(0);
