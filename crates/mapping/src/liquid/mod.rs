@@ -7,6 +7,7 @@ mod parser;
 mod render;
 mod strftime;
 mod strings;
+pub(crate) use strings::{decode_uri, encode_uri};
 
 use crate::evaluate::{Context, failure};
 use crate::javascript::utf16_len;
