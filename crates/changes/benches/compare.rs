@@ -25,6 +25,9 @@ const COLUMNS: [(&str, Kind); 12] = [
     ("note", Kind::Text),
 ];
 
+/// What is done with each batch and its hashes.
+type Take<'a> = Box<dyn FnMut(&RecordBatch, &Hashed) + 'a>;
+
 fn batch(schema: &Schema, first: i64, changed: i64) -> RecordBatch {
     let ids: Vec<i64> = (first..first + BATCH).collect();
     let text = |of: &dyn Fn(i64) -> String| -> ArrayRef {
@@ -82,7 +85,7 @@ fn main() {
     };
 
     // The rows are made before the clock starts, a part at a time.
-    let run = |changed: i64, mut take: Box<dyn FnMut(&RecordBatch, &Hashed) + '_>| {
+    let run = |changed: i64, mut take: Take<'_>| {
         let (mut hashing, mut taking) = (0.0, 0.0);
         for number in 0..batches {
             let batch = batch(&schema, number * BATCH, changed);

@@ -14,7 +14,7 @@ impl Bits {
     /// The set of all numbers below `end`.
     pub fn below(end: u64) -> Self {
         let mut words = vec![u64::MAX; index(end)];
-        if end % 64 != 0 {
+        if !end.is_multiple_of(64) {
             words.push((1 << (end % 64)) - 1);
         }
         Self { words }

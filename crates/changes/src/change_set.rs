@@ -20,7 +20,11 @@ use records::{ChangeView, Column, Counts, KeyHash, Operation, RecordView, Schema
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{Bits, Keep, Meta, Tracked, checkpoint::file_schema, hash::DIRTY};
+use crate::{
+    Bits, Keep, Meta, Tracked,
+    checkpoint::file_schema,
+    hash::{DIRTY, MAYBE},
+};
 
 /// The format of the change sets this program writes and reads.
 pub(crate) const FORMAT: u32 = 1;
@@ -456,17 +460,24 @@ impl ChangeChunk {
         Self::new(self.set.clone(), self.first, Some(picked), batch)
     }
 
-    /// What the checkpoint takes of the changes that were committed, as rows of a data file.
-    pub(crate) fn committed_rows(&self, committed: &Bits) -> Result<Option<RecordBatch>, ArrowError> {
-        let rows: Vec<u32> =
-            (0..self.len()).filter(|row| committed.contains(self.index(*row))).map(|row| row as u32).collect();
+    /// What the checkpoint takes of the changes that were committed, as rows of a data file; of those in doubt, the
+    /// added ones, as records that may be there or not.
+    pub(crate) fn committed_rows(&self, committed: &Bits, doubtful: &Bits) -> Result<Option<RecordBatch>, ArrowError> {
+        let maybe = |row: usize| self.operations.value(row) == 0 && doubtful.contains(self.index(row));
+        let wanted = |row: &usize| committed.contains(self.index(*row)) || maybe(*row);
+        let rows: Vec<u32> = (0..self.len()).filter(wanted).map(|row| row as u32).collect();
+        let fingerprint = |row: &u32| match maybe(*row as usize) {
+            true => MAYBE,
+            false => self.fingerprints.value(*row as usize),
+        };
+        let fingerprints = Arc::new(rows.iter().map(|row| Some(fingerprint(row))).collect::<UInt64Array>());
         let tracked = self.set.tracked();
         let kept = tracked.kept();
         let gone = |row: &u32| self.operations.value(*row as usize) == 2;
         let deleted: BooleanArray = rows.iter().map(|row| Some(gone(row))).collect();
         let whole: BooleanArray = rows.iter().map(|row| Some(tracked.keep == Keep::Values && !gone(row))).collect();
         // The kept columns are the first of those a change carries.
-        self.data_rows(rows, &kept, None, deleted, whole, &self.new.columns()[..kept.len()])
+        self.data_rows(rows, &kept, fingerprints, deleted, whole, &self.new.columns()[..kept.len()])
     }
 
     /// Deleted records among these rows, as rows of a data file that are alive and will be found changed.
@@ -477,14 +488,15 @@ impl ChangeChunk {
         let deleted = BooleanArray::from(vec![false; rows.len()]);
         // Without values a whole record cannot be told from one of which only the key is known.
         let whole = BooleanArray::from(vec![kept.len() > self.set.tracked().key.len(); rows.len()]);
-        self.data_rows(rows, kept, Some(DIRTY), deleted, whole, self.previous.columns())
+        let fingerprints = Arc::new(UInt64Array::from(vec![DIRTY; rows.len()]));
+        self.data_rows(rows, kept, fingerprints, deleted, whole, self.previous.columns())
     }
 
     fn data_rows(
         &self,
         rows: Vec<u32>,
         kept: &[Column],
-        fingerprint: Option<u64>,
+        fingerprints: ArrayRef,
         deleted: BooleanArray,
         whole: BooleanArray,
         values: &[ArrayRef],
@@ -495,10 +507,6 @@ impl ChangeChunk {
         let all = rows.len() == self.len();
         let rows = UInt32Array::from(rows);
         let taken = |array: &ArrayRef| if all { Ok(Arc::clone(array)) } else { take(array.as_ref(), &rows, None) };
-        let fingerprints: ArrayRef = match fingerprint {
-            Some(fingerprint) => Arc::new(UInt64Array::from(vec![fingerprint; rows.len()])),
-            None => taken(self.batch.column(3))?,
-        };
         let mut columns = vec![taken(self.batch.column(1))?, fingerprints, taken(self.batch.column(2))?];
         columns.push(Arc::new(deleted));
         columns.push(Arc::new(whole));

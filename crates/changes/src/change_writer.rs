@@ -22,6 +22,7 @@ use crate::{
     ChangeSet, ChangeSetError, CompareError, Steps,
     change_set::{FOOTER_KEY, Footer, Header, operation_code},
     checkpoint::{Entry, Layers, OWN, OwnColumns},
+    hash::without_doubt,
     spool::{DiskUse, Place, Rows},
     steps::{CHANGE_SET_RENAME, CHANGE_SET_SYNC, CHANGE_SET_WRITE, StepFile, settle},
 };
@@ -173,7 +174,8 @@ impl<'a> ChangeWriter<'a> {
             known.push(is_known);
             places.push(place.filter(|_| is_known));
         }
-        let previous_fingerprint = |change: &Pending| change.entry.map_or(0, |(entry, _)| entry.fingerprint);
+        let previous_fingerprint =
+            |change: &Pending| change.entry.map_or(0, |(entry, _)| without_doubt(entry.fingerprint));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt8Array::from_iter_values(chunk.iter().map(|change| operation_code(change.operation)))),
             Arc::new(FixedSizeBinaryArray::try_from_iter(chunk.iter().map(|change| change.key.to_be_bytes()))?),

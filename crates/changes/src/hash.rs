@@ -114,7 +114,7 @@ pub(crate) fn check_batch(batch: &RecordBatch, columns: &[Column]) -> Result<(),
     Ok(())
 }
 
-fn typed<'a, A: Array + 'static>(array: &'a dyn Array, kind: Kind) -> &'a A {
+fn typed<A: Array + 'static>(array: &dyn Array, kind: Kind) -> &A {
     let Some(typed) = array.as_any().downcast_ref() else {
         unreachable!("a {} column is checked to be {} before it is hashed", kind.name(), kind.arrow());
     };
@@ -155,7 +155,7 @@ pub(crate) fn column_hashes(array: &dyn Array, kind: Kind, seed: u64, scratch: &
         Kind::Float => fixed(typed::<Float64Array>(array, kind), seed, out, |value| {
             let bits = match value {
                 nan if nan.is_nan() => f64::NAN.to_bits(),
-                zero if zero == 0.0 => 0,
+                0.0 => 0,
                 value => value.to_bits(),
             };
             nine(3, bits.cast_signed())
@@ -243,8 +243,25 @@ fn decimal_hash(digits: &str, seed: u64, scratch: &mut Vec<u8>) -> u64 {
 pub(crate) const DIRTY: u64 = 0;
 /// Marks a deleted record in a file of keys.
 pub(crate) const DELETED: u64 = 1;
+/// The fingerprint of a record that the destination may hold or not: it was sent as new, and no answer came.
+pub(crate) const MAYBE: u64 = 2;
+/// Fingerprints below this are such marks.
+const MARKS: u64 = 8;
+/// Set in the fingerprint of a record that the destination may hold in this or in a later form: a change of it was
+/// sent, and no answer came. No row has it, so such a record is always found changed.
+const DOUBT: u64 = 1;
 
-/// Per row, the fingerprint over these columns' hashes. Order does not matter; 0 and 1 are never given.
+/// The fingerprint of the same record, in doubt.
+pub(crate) fn in_doubt(fingerprint: u64) -> u64 {
+    if fingerprint < MARKS { fingerprint } else { fingerprint | DOUBT }
+}
+
+/// The fingerprint as it was before doubt came up, so that the same change has the same message id.
+pub(crate) fn without_doubt(fingerprint: u64) -> u64 {
+    if fingerprint < MARKS { fingerprint } else { fingerprint & !DOUBT }
+}
+
+/// Per row, the fingerprint over these columns' hashes. Order does not matter; it is even, and never below 8.
 pub(crate) fn fingerprints<C: Deref<Target = [u64]>>(rows: usize, columns: &[C], out: &mut Vec<u64>) {
     out.clear();
     out.resize(rows, 0);
@@ -254,7 +271,7 @@ pub(crate) fn fingerprints<C: Deref<Target = [u64]>>(rows: usize, columns: &[C],
         }
     }
     for sum in out.iter_mut() {
-        *sum = mix(*sum).max(2);
+        *sum = (mix(*sum) & !DOUBT).max(MARKS);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     change_set::Header,
     change_writer::{ChangeWriter, Pending},
     checkpoint::{Entries, Entry, OWN},
+    hash::MAYBE,
     index::Index,
     spool::{Place, Rows, Spool, SpoolPlace},
 };
@@ -151,6 +152,8 @@ impl Comparison {
         writer: &mut ChangeWriter<'_>,
     ) -> Result<(), CompareError> {
         let fingerprint = rows.fingerprint(place);
+        // Whether the destination has it is not known: for us it is still to be added, under the same message id.
+        let entry = entry.filter(|entry| entry.fingerprint != MAYBE);
         let operation = match entry {
             Some(entry) if entry.fingerprint == fingerprint => {
                 self.counts.unchanged += 1;

@@ -131,6 +131,8 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
         lock(&world.warehouse).live(&world.dice);
         if world.dice.chance(8) {
             world.edited = !world.edited;
+            // Another mapping makes another payload of the same change.
+            lock(&world.truth).payloads.clear();
             world.fate.tell("the mapping is edited".to_owned());
         }
         let faults = world.draw();

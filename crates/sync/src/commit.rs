@@ -11,22 +11,23 @@ use crate::{
     engine::{blocking, places},
     load::{SKIPPED, code, count},
     problem::chain,
+    sending::SENDING,
 };
 
 /// Syncs whose change set is kept for a replay, per mapping.
 const CHANGE_SETS_KEPT: usize = 10;
 
 impl Engine {
-    /// Gives the checkpoint the changes in `taken`, and nothing else. The same again changes nothing.
+    /// Gives the checkpoint the changes in `taken`, and a note of those in `doubtful`. The same again changes nothing.
     pub(crate) async fn commit(
         &self,
         mapping: &str,
         id: SyncId,
         checkpoint: Checkpoint,
         change_set: ChangeSet,
-        taken: Bits,
+        (taken, doubtful): (Bits, Bits),
     ) -> Result<(), Problem> {
-        let committed = blocking(move || checkpoint.commit(&change_set, &taken)).await?;
+        let committed = blocking(move || checkpoint.commit_with_doubt(&change_set, &taken, &doubtful)).await?;
         let committed = committed.map_err(|error| Problem::of_checkpoint(&error))?;
         self.note_checkpoint(mapping, &committed, Some(id)).await
     }
@@ -105,13 +106,16 @@ impl Engine {
                 for (code, changes) in entries.iter() {
                     count(&mut counts, code, changes.len());
                 }
+                // What was announced and has no outcome was in flight when the process ended.
+                let mut doubtful = entries.with(code(OutcomeKind::InDoubt));
+                doubtful.union_with(&entries.with(SENDING));
                 let mut taken = entries.with(code(OutcomeKind::Delivered));
                 taken.union_with(&entries.with(SKIPPED));
                 let checkpoint = self.open_checkpoint(&row.mapping).await?;
                 if !checkpoint.has_committed(row.id) {
                     self.retell(row, &change_set, entries).await?;
                 }
-                self.commit(&row.mapping, row.id, checkpoint, change_set, taken).await?;
+                self.commit(&row.mapping, row.id, checkpoint, change_set, (taken, doubtful)).await?;
                 (SyncState::Interrupted, "cut off while sending; what was delivered counts, the rest is pending")
             }
         };
@@ -173,7 +177,7 @@ fn retell(
                 Some(0) => OutcomeKind::Delivered,
                 Some(1) => OutcomeKind::Rejected,
                 Some(2) => OutcomeKind::Retry,
-                Some(3) => OutcomeKind::InDoubt,
+                Some(3 | SENDING) => OutcomeKind::InDoubt,
                 _ => continue,
             };
             let told = HistoryRow {

@@ -377,7 +377,9 @@ impl Engine {
         let loading = self.load(begun, &compared.change_set, report.counts, observer, cancel).await;
         let loaded = loading.map_err(Stopped::open)?;
         report.counts = loaded.counts;
-        let committed = self.commit_load(begun, &report.counts, checkpoint, compared.change_set, loaded.taken).await;
+        let committed = self
+            .commit_load(begun, &report.counts, checkpoint, compared.change_set, (loaded.taken, loaded.doubtful))
+            .await;
         committed.map_err(Stopped::open)?;
         report.failures = self.failure_counts(begun.id).await?;
         let counts = &report.counts;
@@ -399,13 +401,13 @@ impl Engine {
         counts: &Counts,
         checkpoint: Checkpoint,
         change_set: ChangeSet,
-        taken: Bits,
+        settled: (Bits, Bits),
     ) -> Result<(), Problem> {
         self.step("store: committing")?;
         self.store.set_counts(begun.id, counts).await.map_err(|error| Problem::of_store(&error))?;
         self.store.set_state(begun.id, SyncState::Committing).await.map_err(|error| Problem::of_store(&error))?;
         self.step("store: is committing")?;
-        self.commit(&begun.mapping.name, begun.id, checkpoint, change_set, taken).await
+        self.commit(&begun.mapping.name, begun.id, checkpoint, change_set, settled).await
     }
 
     /// Writes a sync's end into the store, and removes what it does not need any more.

@@ -12,6 +12,7 @@ mod plan;
 mod plan_file;
 mod problem;
 mod report;
+mod sending;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
 pub use engine::{Engine, SyncOptions};

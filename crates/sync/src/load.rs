@@ -18,6 +18,7 @@ use crate::{
     engine::{Begun, blocking, places},
     map::{self, Mapped},
     problem::chain,
+    sending::{self, Announced, SharedJournal},
 };
 
 /// Payloads that may wait for the loader, and fates that may wait for the journal.
@@ -41,7 +42,7 @@ pub(crate) fn count(counts: &mut Counts, code: u8, records: u64) {
         0 => counts.delivered += records,
         1 => counts.rejected += records,
         2 => counts.retry += records,
-        3 => counts.in_doubt += records,
+        3 | sending::SENDING => counts.in_doubt += records,
         _ => counts.skipped += records,
     }
 }
@@ -52,6 +53,8 @@ pub(crate) struct Loaded {
     pub counts: Counts,
     /// Changes that the checkpoint takes: delivered and skipped.
     pub taken: Bits,
+    /// Changes that the destination may have taken: sent, and no answer came.
+    pub doubtful: Bits,
     pub stop: Option<Problem>,
     pub cancelled: bool,
 }
@@ -90,8 +93,11 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<Loaded, Problem> {
         let mapping = &begun.mapping;
+        let recorder = Recorder::open(self, begun, counts).await?;
+        let destination = mapping.connection.destination.clone();
+        let announced = Announced { destination, journal: recorder.journal.clone() };
         let plan = LoadPlan {
-            destination: mapping.connection.destination.clone(),
+            destination: Arc::new(announced),
             wire: mapping.connection.wire.clone(),
             action: mapping.action.clone(),
             mode: mapping.choice.mode(),
@@ -108,7 +114,6 @@ impl Engine {
         let mapper = map_all(mapping.clone(), change_set.clone(), payloads, local, underway.clone(), halt.clone());
         let loader = kit::load(&plan, input, fates, halt.clone(), self.random.clone());
         let recorder = async {
-            let recorder = Recorder::open(self, begun, counts).await?;
             let recorded =
                 recorder.run(settled, local_settled, &underway, change_set.len(), &mapping.name, observer).await;
             if recorded.is_err() {
@@ -117,11 +122,12 @@ impl Engine {
             recorded
         };
         let (mapped, stop, recorded) = tokio::join!(mapper, loader, recorder);
-        let (counts, taken) = recorded?;
+        let (counts, taken, doubtful) = recorded?;
         mapped?;
         Ok(Loaded {
             counts,
             taken,
+            doubtful,
             stop: stop.err().map(|stop| Problem::of_stop(&stop)),
             cancelled: cancel.is_cancelled(),
         })
@@ -224,13 +230,15 @@ struct Recorder<'a> {
     begun: &'a Begun,
     counts: Counts,
     taken: Bits,
+    doubtful: Bits,
+    journal: SharedJournal,
     files: Option<Files>,
     settled: u64,
 }
 
 /// What the recorder writes to on a blocking thread.
 struct Files {
-    journal: Journal,
+    journal: SharedJournal,
     /// None after the history could not be written: it is no reason to stop.
     history: Option<HistoryWriter>,
     /// The exchange written last, with its number: records of one batch come one after another.
@@ -247,10 +255,20 @@ impl<'a> Recorder<'a> {
             let history = HistoryWriter::create(&history, id, &name)
                 .inspect_err(|error| tracing::warn!(error = chain(error), "the history cannot be written"))
                 .ok();
+            let journal = Arc::new(Mutex::new(journal));
             Ok::<_, Problem>(Files { journal, history, exchange: None })
         });
         let files = files.await??;
-        Ok(Self { engine, begun, counts, taken: Bits::new(), files: Some(files), settled: 0 })
+        Ok(Self {
+            engine,
+            begun,
+            counts,
+            taken: Bits::new(),
+            doubtful: Bits::new(),
+            journal: files.journal.clone(),
+            files: Some(files),
+            settled: 0,
+        })
     }
 
     async fn run(
@@ -261,7 +279,7 @@ impl<'a> Recorder<'a> {
         total: u64,
         mapping: &str,
         observer: &dyn Observer,
-    ) -> Result<(Counts, Bits), Problem> {
+    ) -> Result<(Counts, Bits, Bits), Problem> {
         let (mut from_loader, mut from_mapper) = (Vec::new(), Vec::new());
         let (mut loader_open, mut mapper_open) = (true, true);
         while loader_open || mapper_open {
@@ -295,7 +313,7 @@ impl<'a> Recorder<'a> {
                 tracing::warn!(error = chain(&error), "the history cannot be finished");
             }
         }
-        Ok((self.counts, self.taken))
+        Ok((self.counts, self.taken, self.doubtful))
     }
 
     async fn write(&mut self, settled: Vec<Settled>) -> Result<(), Problem> {
@@ -321,6 +339,9 @@ impl<'a> Recorder<'a> {
             if code == SKIPPED || code == self::code(OutcomeKind::Delivered) {
                 self.taken.insert(one.index);
             }
+            if code == self::code(OutcomeKind::InDoubt) {
+                self.doubtful.insert(one.index);
+            }
         }
         self.settled += settled.len() as u64;
         Ok(())
@@ -336,8 +357,7 @@ impl Files {
         let failed = |error: changes::JournalError| {
             Problem::new("journal", chain(&error)).with_hint("free the disk; what was delivered is not sent again")
         };
-        self.journal.append(&entries).map_err(failed)?;
-        self.journal.sync().map_err(failed)?;
+        sending::write(&self.journal, &entries).map_err(failed)?;
         for one in settled {
             if let (Some(outcome), Some(told)) = (&one.outcome, &one.told)
                 && let Err(error) = self.tell(one, outcome, told, now)

@@ -72,7 +72,7 @@ impl Engine {
                 let all = Bits::below(compared.change_set.len());
                 let mut counts = compared.counts;
                 counts.skipped = compared.change_set.len();
-                self.commit(&mapping.name, id, checkpoint, compared.change_set, all).await?;
+                self.commit(&mapping.name, id, checkpoint, compared.change_set, (all, Bits::new())).await?;
                 Ok(counts)
             }
             Some(Ok(Extracted::Held(held))) => Err(Problem::new(held.code(), held.to_string())),

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     Steps,
-    hash::{DELETED, DIRTY},
+    hash::{DELETED, DIRTY, MAYBE, in_doubt, without_doubt},
     steps::{DATA_RENAME, DATA_SYNC, DATA_WRITE, StepFile, settle},
 };
 
@@ -308,7 +308,8 @@ impl DataFile {
             for (row, found) in fingerprints.iter().enumerate() {
                 let fingerprint = match (own.deleted.value(row), own.fingerprints.value(row)) {
                     (true, _) => DELETED,
-                    (false, DIRTY) => DIRTY,
+                    (false, mark @ (DIRTY | MAYBE)) => mark,
+                    (false, stored) if own.whole.value(row) && stored != without_doubt(stored) => in_doubt(*found),
                     (false, _) if own.whole.value(row) => *found,
                     (false, _) => DIRTY,
                 };

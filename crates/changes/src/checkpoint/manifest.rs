@@ -24,6 +24,9 @@ pub(crate) struct Manifest {
     pub(crate) tracked: Option<Tracked>,
     /// Records that are live when all files are laid over each other.
     pub(crate) records: u64,
+    /// A record may be there or not, or may have been so at some time.
+    #[serde(default)]
+    pub(crate) doubts: bool,
     /// The base, then the deltas, oldest first.
     pub(crate) files: Vec<FileEntry>,
     /// The last syncs whose changes are in.
@@ -79,7 +82,15 @@ pub(crate) fn is_ours(name: &str) -> bool {
 
 impl Manifest {
     pub(crate) fn empty() -> Self {
-        Self { format: FORMAT, generation: 0, tracked: None, records: 0, files: Vec::new(), commits: Vec::new() }
+        Self {
+            format: FORMAT,
+            generation: 0,
+            tracked: None,
+            records: 0,
+            doubts: false,
+            files: Vec::new(),
+            commits: Vec::new(),
+        }
     }
 
     /// Reads the manifest of a folder; a folder without any of our files has none.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc};
 
-use arrow_array::{BooleanArray, RecordBatch, UInt64Array};
+use arrow_array::{BooleanArray, RecordBatch, UInt64Array, cast::AsArray as _, types::UInt64Type};
 use arrow_schema::ArrowError;
 use records::{KeyHash, Operation};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Bits, ChangeSet, Tracked,
-    hash::DIRTY,
+    hash::{DIRTY, in_doubt},
     steps::{REMOVE, take},
 };
 
@@ -31,15 +31,59 @@ impl Checkpoint {
     /// # Errors
     /// A file cannot be read or written. The checkpoint on disk is then either as before or as after.
     pub fn commit(&self, changes: &ChangeSet, committed: &Bits) -> Result<Checkpoint, CheckpointError> {
-        let same = self.manifest.tracked.as_ref() == Some(changes.tracked());
+        self.commit_with_doubt(changes, committed, &Bits::new())
+    }
+
+    /// As [`Self::commit`], and notes of the changes in `doubtful` that the destination may have taken them: the next
+    /// sync finds such a record changed whatever it shows, one that was sent as new is added again or, if it is gone
+    /// by then, deleted. Without this a record that was taken unheard and then went away would stay there for ever.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_with_doubt(
+        &self,
+        changes: &ChangeSet,
+        committed: &Bits,
+        doubtful: &Bits,
+    ) -> Result<Checkpoint, CheckpointError> {
         if self.has_committed(changes.sync()) {
             // It may have been cut off before it had removed what it replaced.
             self.clean(&self.manifest)?;
             return Ok(self.clone());
         }
-        if same && committed.is_empty() {
+        let same = self.manifest.tracked.as_ref() == Some(changes.tracked());
+        if same && committed.is_empty() && doubtful.is_empty() {
             return Ok(self.clone());
         }
+        if doubtful.is_empty() {
+            return self.commit_known(changes, committed, doubtful);
+        }
+        // First, and on its own: to doubt too much does no harm.
+        self.doubt(changes, doubtful)?.commit_known(changes, committed, doubtful)
+    }
+
+    /// Marks the records behind the updates and deletions in `doubtful`.
+    fn doubt(&self, changes: &ChangeSet, doubtful: &Bits) -> Result<Checkpoint, CheckpointError> {
+        let mut keys = Vec::new();
+        for chunk in changes.chunks(0).map_err(CheckpointError::ChangeSet)? {
+            let chunk = chunk.map_err(CheckpointError::ChangeSet)?;
+            let doubted =
+                |row: &usize| doubtful.contains(chunk.index(*row)) && chunk.operation(*row) != Operation::Added;
+            keys.extend((0..chunk.len()).filter(doubted).map(|row| chunk.key_hash(row)));
+        }
+        self.alter(&keys, |rows| {
+            let marked = rows.column(1).as_primitive::<UInt64Type>().values().iter().map(|found| in_doubt(*found));
+            with_column(rows, 1, Arc::new(UInt64Array::from_iter_values(marked)))
+        })
+    }
+
+    fn commit_known(
+        &self,
+        changes: &ChangeSet,
+        committed: &Bits,
+        doubtful: &Bits,
+    ) -> Result<Checkpoint, CheckpointError> {
+        let same = self.manifest.tracked.as_ref() == Some(changes.tracked());
         self.prepare()?;
         let mut next = self.next();
         next.tracked = Some(changes.tracked().clone());
@@ -57,12 +101,14 @@ impl Checkpoint {
                     Operation::Deleted => deleted += 1,
                 }
             }
-            let rows = chunk.committed_rows(committed).map_err(|source| self.arrow("write", source))?;
+            let rows = chunk.committed_rows(committed, doubtful).map_err(|source| self.arrow("write", source))?;
             if let Some(rows) = rows {
                 delta.write(&rows)?;
             }
         }
-        let fits = changes.generation() == self.manifest.generation;
+        next.doubts |= !doubtful.is_empty();
+        // A record that may be there is counted already, and is added once more.
+        let fits = changes.generation() == self.manifest.generation && !next.doubts;
         let records = fits.then(|| (self.manifest.records + added).saturating_sub(deleted));
         self.lay(next, delta.finish()?, records, same)
     }

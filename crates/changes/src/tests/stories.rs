@@ -5,7 +5,7 @@ use std::fs;
 use records::{Kind, Operation, Schema};
 
 use super::{ROOMY, Run, batch, list, open, schema, tracking};
-use crate::{Bits, Checkpoint, CompareError, Compared, Keep, Limits, Tracking};
+use crate::{Bits, ChangeSet, Checkpoint, CompareError, Compared, Keep, Limits, Tracking};
 
 fn shop() -> Schema {
     schema(&[("id", Kind::Int), ("name", Kind::Text), ("seats", Kind::Int), ("note", Kind::Text)])
@@ -123,6 +123,44 @@ fn records_marked_dirty_are_updated_once() {
 }
 
 #[test]
+fn a_change_in_doubt_is_found_again_under_its_message_id_whatever_the_record_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = |set: &ChangeSet| Bits::below(set.len());
+    let ids = |set: &ChangeSet| -> Vec<String> {
+        let chunks = set.chunks(0).unwrap().map(Result::unwrap);
+        chunks
+            .flat_map(|chunk| (0..chunk.len()).map(|row| chunk.message_id(row).to_owned()).collect::<Vec<_>>())
+            .collect()
+    };
+    // Sent as new, no answer: added again, or deleted if it is gone.
+    let first = compare(&Run::new(dir.path(), 1), &open(dir.path()), &ours(), &[row(1, 1, 1)]).change_set;
+    let checkpoint = open(dir.path()).commit_with_doubt(&first, &Bits::new(), &all(&first)).unwrap();
+    let again = compare(&Run::new(dir.path(), 2), &checkpoint, &ours(), &[row(1, 1, 1)]).change_set;
+    assert_eq!((list(&again), ids(&again)), (vec!["added 1".to_owned()], ids(&first)));
+    let gone = compare(&Run::new(dir.path(), 3), &checkpoint, &ours(), &[]).change_set;
+    assert_eq!(list(&gone), ["deleted 1"]);
+    let checkpoint = checkpoint.commit(&again, &all(&again)).unwrap();
+    assert_eq!((checkpoint.len(), open(dir.path()).len()), (1, 1));
+    // An update in doubt: found even if the row is as it was before.
+    let update = compare(&Run::new(dir.path(), 4), &checkpoint, &ours(), &[row(1, 2, 2)]).change_set;
+    let checkpoint = checkpoint.commit_with_doubt(&update, &Bits::new(), &all(&update)).unwrap();
+    let back = compare(&Run::new(dir.path(), 5), &checkpoint, &ours(), &[row(1, 1, 1)]).change_set;
+    assert_eq!(list(&back), ["updated 1"]);
+    let again = compare(&Run::new(dir.path(), 6), &checkpoint, &ours(), &[row(1, 2, 2)]).change_set;
+    assert_eq!((list(&again), ids(&again)), (vec!["updated 1".to_owned()], ids(&update)));
+    let checkpoint = checkpoint.commit(&again, &all(&again)).unwrap();
+    assert!(compare(&Run::new(dir.path(), 7), &checkpoint, &ours(), &[row(1, 2, 2)]).change_set.is_empty());
+    // A deletion in doubt: deleted again, or updated if the record is back as it was.
+    let deletion = compare(&Run::new(dir.path(), 8), &checkpoint, &ours(), &[]).change_set;
+    let checkpoint = checkpoint.commit_with_doubt(&deletion, &Bits::new(), &all(&deletion)).unwrap();
+    let back = compare(&Run::new(dir.path(), 9), &checkpoint, &ours(), &[row(1, 2, 2)]).change_set;
+    assert_eq!(list(&back), ["updated 1"]);
+    let again = compare(&Run::new(dir.path(), 10), &checkpoint, &ours(), &[]).change_set;
+    assert_eq!((list(&again), ids(&again)), (vec!["deleted 1".to_owned()], ids(&deletion)));
+    assert_eq!(checkpoint.commit(&again, &all(&again)).unwrap().len(), 0);
+}
+
+#[test]
 fn deletions_put_back_are_found_again() {
     let dir = tempfile::tempdir().unwrap();
     let checkpoint = holding(&Run::new(dir.path(), 1), &[row(1, 1, 1), row(2, 2, 2), row(3, 3, 3)]);
@@ -163,7 +201,8 @@ fn an_integer_key_and_column_may_become_decimals() {
     let column = |texts: [&str; 2]| std::sync::Arc::new(arrow_array::StringArray::from(texts.to_vec())) as _;
     let columns = vec![column(["1", "2.00"]), column(["text 1", "text 2"]), column(["1.0", "3"])];
     let batch = arrow_array::RecordBatch::try_new(schema.to_arrow(), columns).unwrap();
-    let compared = Run::new(dir.path(), 2).compare(&checkpoint, &ours(), &schema, &[batch.clone()]).unwrap();
+    let compared =
+        Run::new(dir.path(), 2).compare(&checkpoint, &ours(), &schema, std::slice::from_ref(&batch)).unwrap();
     assert_eq!(compared.tracking_changed.clone().unwrap().retyped, ["seats"]);
     assert_eq!((compared.counts.unchanged, list(&compared.change_set)), (1, vec!["updated 2.00".to_owned()]));
     let checkpoint = checkpoint.commit(&compared.change_set, &Bits::below(1)).unwrap();
