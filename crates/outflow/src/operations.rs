@@ -70,9 +70,8 @@ impl<'p> Operations<'p> {
 
     /// The sync that is meant by an id or the beginning of one, and its mapping.
     pub(crate) async fn sync(&self, id: &str) -> Result<(SyncId, String), Failure> {
-        let row = self.store.sync(id).await.map_err(|error| {
-            Failure::new(format!("there is no sync `{id}`")).because(error).hint("`outflow history` lists them")
-        })?;
+        let row = self.store.sync(id).await;
+        let row = row.map_err(|error| Failure::new(format!("cannot replay `{id}`")).because(error))?;
         Ok((row.id, row.mapping))
     }
 }

@@ -60,8 +60,12 @@ impl Context<'_> {
         Ok(project)
     }
 
-    /// Only the project's head.
+    /// Only the project's head, for commands that work though a variable is not set or a file is wrong.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        // If the whole can be read, its secrets are known and hidden.
+        if let Ok(project) = self.project() {
+            return Ok(project.settings);
+        }
         Ok(Settings::read(&self.global.project, &surroundings::variable)?)
     }
 }

@@ -17,13 +17,15 @@ pub(crate) struct TraceView<'a> {
 
 /// How many lines of a body are shown: enough for one record, not for its whole batch.
 const BODY_LINES_MAX: usize = 16;
+/// The same for the request and answer of a record whose own payload was shown already.
+const SHARED_LINES_MAX: usize = 6;
 /// The longest line of a body.
 const LINE_WIDTH: usize = 140;
 
 /// The syncs that touched a record, newest last: what changed, what was sent, what came back.
 pub(crate) fn trace(view: &TraceView<'_>, paint: Paint) -> String {
     let TraceView { mapping, key, trace, full } = view;
-    let lines_max = if *full { usize::MAX } else { BODY_LINES_MAX };
+    let (lines_max, shared_max) = if *full { (usize::MAX, usize::MAX) } else { (BODY_LINES_MAX, SHARED_LINES_MAX) };
     let count = u64::try_from(trace.entries.len()).unwrap_or(u64::MAX);
     let entries = if count == 1 { "1 sync".to_owned() } else { format!("{} syncs, the newest last", number(count)) };
     let mut out = format!("{} {}\n", paint.bold(&format!("{mapping} {key}")), paint.dim(&format!("· {entries}")));
@@ -51,6 +53,7 @@ pub(crate) fn trace(view: &TraceView<'_>, paint: Paint) -> String {
             out.push_str(&indented(&shortened(payload, lines_max), 4));
         }
         if let Some(exchange) = &entry.exchange {
+            let lines_max = if entry.row.payload.is_some() { lines_max.min(shared_max) } else { lines_max };
             out.push_str(&indented(&exchange_text(exchange, lines_max, paint), 2));
         }
     }
