@@ -85,7 +85,10 @@ impl<'a> ChangeWriter<'a> {
         let arrow = |source| CompareError::Arrow { doing: "write", path: temporary.clone(), source };
         let schema = header.schema().map_err(|error| io(io::Error::other(error)))?;
         let file = StepFile::create(&temporary, Arc::clone(steps), CHANGE_SET_WRITE).map_err(io)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).map_err(arrow)?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::ZSTD))
+            .and_then(|options| options.try_with_compression_level(Some(1)))
+            .map_err(arrow)?;
         let out = FileWriter::try_new_with_options(BufWriter::with_capacity(1 << 18, file), &schema, options)
             .map_err(arrow)?;
         Ok(Self {

@@ -275,7 +275,9 @@ impl Spool {
         ];
         columns.extend(values.columns().iter().cloned());
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::ZSTD))?
+            .try_with_compression_level(Some(1))?;
         let mut writer = StreamWriter::try_new_with_options(Vec::new(), &self.schema, options)?;
         writer.write(&batch)?;
         Ok((writer.into_inner()?, slice_bytes(&batch)))

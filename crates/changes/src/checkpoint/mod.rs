@@ -21,7 +21,10 @@ pub(crate) use self::{
     keys_file::{Entries, Entry},
     layers::Layers,
 };
-use crate::{ChangeSetError, Steps, Tracked};
+use crate::{
+    ChangeSetError, Steps, Tracked,
+    hash::{MAYBE, without_doubt},
+};
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,9 @@ impl std::fmt::Debug for Checkpoint {
 pub struct KeptRecord {
     pub key_hash: KeyHash,
     pub key: String,
+    /// A change of it was sent and no answer came, so the destination may hold it as it is here, in a later form, or
+    /// not at all.
+    pub in_doubt: bool,
     schema: Schema,
     batch: RecordBatch,
 }
@@ -181,6 +187,7 @@ impl Checkpoint {
                 found.extend(hits.into_iter().enumerate().map(|(row, (key, entry))| KeptRecord {
                     key_hash: KeyHash(entry.key),
                     key,
+                    in_doubt: entry.fingerprint == MAYBE || entry.fingerprint != without_doubt(entry.fingerprint),
                     schema: schema.clone(),
                     batch: values.slice(row, 1),
                 }));
