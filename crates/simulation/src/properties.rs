@@ -10,13 +10,15 @@ use crate::{
     warehouse::{Row, Warehouse},
 };
 
+/// What a checkpoint says: key → column and value's JSON; nothing for a record in doubt.
+pub(crate) type Remembered = BTreeMap<String, Option<Vec<(String, String)>>>;
+
 /// One sync and the truth around it.
 pub(crate) struct Story<'a> {
     pub report: &'a SyncReport,
     pub before: &'a Truth,
     pub truth: &'a Truth,
-    /// Key → column and value's JSON.
-    pub checkpoint: BTreeMap<String, Vec<(String, String)>>,
+    pub checkpoint: Remembered,
     /// The mapping mirrors: what the checkpoint holds and the destination holds are the same set.
     pub mirror: bool,
 }
@@ -82,16 +84,15 @@ fn nothing_sent_unless_loaded(story: &Story<'_>) -> Result<(), String> {
 /// No false success: what the checkpoint holds, the destination holds, but for what it took unheard.
 fn checkpoint_is_true(story: &Story<'_>) -> Result<(), String> {
     for (key, columns) in &story.checkpoint {
-        if story.truth.unanswered.contains(key) {
-            continue;
-        }
+        let Some(columns) = columns.as_ref().filter(|_| !story.truth.unanswered.contains(key)) else { continue };
         let Some(held) = story.truth.records.get(key) else {
             return Err(format!("the checkpoint has `{key}`, the destination does not"));
         };
         for (column, value) in columns {
-            // An edited mapping may not send the column any more.
+            // An edited mapping may not send the column any more; a record delivered before the edit keeps none of it.
             let sent = format!("\"{column}\":");
-            if held.contains(&sent) && !held.contains(&format!("{sent}{value}")) {
+            let kept = column != "note" || value != "null";
+            if kept && held.contains(&sent) && !held.contains(&format!("{sent}{value}")) {
                 return Err(format!("`{key}`: the checkpoint says {column} = {value}, the destination holds {held}"));
             }
         }

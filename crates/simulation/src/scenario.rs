@@ -1,7 +1,7 @@
 //! One story: syncs under faults, with the truth on both sides checked after each.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -17,7 +17,7 @@ use crate::{
     clock::{Dice, FakeClock},
     destination::{FakeDestination, Truth},
     faults::{Fate, Faults, lock},
-    properties::{self, Story},
+    properties::{self, Remembered, Story},
     source::FakeSource,
     warehouse::Warehouse,
 };
@@ -100,6 +100,7 @@ struct World {
     settings: Settings,
     condition: bool,
     edited: bool,
+    forgotten: BTreeSet<String>,
     summary: Summary,
 }
 
@@ -125,6 +126,7 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
         store,
         settings,
         edited: false,
+        forgotten: BTreeSet::new(),
         summary: Summary::default(),
     };
     for round in 0..world.dice.range(2, 6) {
@@ -256,8 +258,8 @@ impl World {
         Ok(report)
     }
 
-    /// The checkpoint's records as payloads, by key. Read as a new process would.
-    fn checkpoint(&self) -> Result<BTreeMap<String, Vec<(String, String)>>, String> {
+    /// The checkpoint's records, read as a new process would.
+    fn checkpoint(&self) -> Result<Remembered, String> {
         let steps = Arc::new(changes::NoSteps);
         let engine = Engine::new(
             self.store.clone(),
@@ -274,14 +276,19 @@ impl World {
         if found.len() as u64 != checkpoint.len() {
             return Err(format!("the checkpoint says {} records and has {}", checkpoint.len(), found.len()));
         }
-        let columns = |kept: &changes::KeptRecord| {
+        let columns = |kept: &changes::KeptRecord| -> Vec<(String, String)> {
             let record = kept.record();
             let column = |(index, column): (usize, &records::Column)| {
                 (column.name.clone(), record.cell(index).to_value().unwrap_or_default().to_json())
             };
             record.schema.columns().iter().enumerate().map(column).collect()
         };
-        Ok(found.iter().map(|kept| (kept.key.clone(), columns(kept))).collect())
+        let column = |kept: &changes::KeptRecord| (!kept.in_doubt).then(|| columns(kept));
+        Ok(found.iter().map(|kept| (kept.key.clone(), column(kept))).collect())
+    }
+
+    fn warehouse_has(&self, key: &str) -> bool {
+        key.parse().is_ok_and(|id| lock(&self.warehouse).rows.contains_key(&id))
     }
 
     /// A person forgets a few records, or sends a sync again.
@@ -291,11 +298,18 @@ impl World {
         let keys: Vec<String> = self.checkpoint()?.into_keys().take(3).collect();
         if self.dice.chance(50) && !keys.is_empty() {
             self.fate.tell(format!("reset of {keys:?}"));
-            engine.reset("customers", &keys, &Unobserved).await.map_err(|problem| problem.message)?;
+            match engine.reset("customers", &keys, &Unobserved).await {
+                Ok(_) => {}
+                // Its deletion was delivered by a sync that was cut off, and is now known.
+                Err(problem) if problem.code == "key_unknown" => return Ok(()),
+                Err(problem) => return Err(problem.message),
+            }
             let kept = self.checkpoint()?;
             return match keys.iter().find(|key| kept.contains_key(*key)) {
                 Some(key) => Err(format!("`{key}` was forgotten and is still there")),
                 None => {
+                    // Whoever forgets a record forgets to delete it, too.
+                    self.forgotten.extend(keys.iter().cloned());
                     lock(&self.truth).unanswered.extend(keys);
                     Ok(())
                 }
@@ -328,7 +342,8 @@ impl World {
             }
         }
         let report = self.sync(Faults::default(), false).await?;
-        let truth = lock(&self.truth).clone();
+        let mut truth = lock(&self.truth).clone();
+        truth.records.retain(|key, _| !self.forgotten.contains(key) || self.warehouse_has(key));
         self.summary.taken_again += truth.taken.values().map(|times| times - 1).sum::<u64>();
         properties::at_the_end(&report, &truth, &lock(&self.warehouse), self.condition, self.edited)
     }
