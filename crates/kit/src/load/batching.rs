@@ -64,6 +64,18 @@ impl Work {
         let second = Self { payloads, tries, failures: 0, waits: 0, first_sent: self.first_sent, not_before: None };
         [self, second]
     }
+
+    /// Takes out one record, which then is a work of its own. Must hold more than `at`.
+    pub(super) fn take_one(&mut self, at: usize) -> Self {
+        Self {
+            payloads: vec![self.payloads.remove(at)],
+            tries: vec![self.tries.remove(at)],
+            failures: 0,
+            waits: 0,
+            first_sent: self.first_sent,
+            not_before: self.not_before,
+        }
+    }
 }
 
 /// Batches that are not full yet, one for each group.

@@ -4,6 +4,7 @@ mod batching;
 mod call;
 mod held;
 mod retry;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -24,6 +25,7 @@ use batching::{Batcher, Work};
 use call::{Called, finish};
 use held::Held;
 pub use retry::RetrySettings;
+use suspicion::Suspicion;
 use verdict::Verdict;
 
 /// What a load needs to know.
@@ -65,6 +67,13 @@ pub enum LoadStop {
     /// Several batches in a row were tried to the limit, and none was taken.
     #[error("the destination keeps failing: {message}")]
     Failing { message: String },
+    /// Many records were sent one by one, all were refused for the same reason, and none was ever taken: most likely
+    /// it is the request that is wrong and not the records.
+    #[error(
+        "the destination takes no record: {records} sent one by one were all refused ({code}): {message}; \
+         see that the URL, the action and the fields are right"
+    )]
+    Refusing { records: u32, code: String, message: String },
     /// A `whole` action could not be finished; nothing of it counts as delivered.
     #[error("the whole could not be finished: {message}")]
     NotFinished { message: String },
@@ -73,6 +82,8 @@ pub enum LoadStop {
 /// Fates that wait for the caller to take them; while there are more, no input is taken.
 const FATES_WAITING_MAX: usize = 4096;
 const INPUT_AT_ONCE: usize = 256;
+/// Records to draw from when the destination seems to refuse everything.
+const DRAWN_AMONG: usize = 4096;
 
 /// Sends the payloads of `input` and gives each its fate on `output`.
 ///
@@ -87,7 +98,7 @@ const INPUT_AT_ONCE: usize = 256;
 /// | `CredentialsRefused` | stop; the batch's records are `Retry` | |
 /// | `Settings`, `Preview` | stop; the batch was not sent | |
 /// | `RateLimited` | the whole destination pauses, the batch is sent again; bounded by time alone | `Retry` |
-/// | `Refused` | split in halves, down to the record that is `Rejected` | |
+/// | `Refused` | split in halves, down to the record that is `Rejected`; stop when nothing else ever happens | |
 /// | `Failed` | sent again | `Retry` |
 /// | `Unreachable` | sent again; not an attempt, for nothing left | stop |
 /// | `NoAnswer`, `UnexpectedAnswer` | sent again | `InDoubt` |
@@ -128,6 +139,7 @@ pub async fn load(
         incomplete: false,
         stop: None,
         given_up_in_a_row: 0,
+        suspicion: Suspicion::default(),
         most_works,
     };
     loading.run(input, output, cancel).await
@@ -148,6 +160,7 @@ struct Loading<'a> {
     incomplete: bool,
     stop: Option<LoadStop>,
     given_up_in_a_row: u32,
+    suspicion: Suspicion,
     most_works: usize,
 }
 
@@ -165,7 +178,7 @@ impl Loading<'_> {
         let mut open = true;
         loop {
             while calls.len() < self.most_works
-                && let Some(work) = self.ready.pop_front()
+                && let Some(work) = self.next_work()
             {
                 calls.push(call::call(plan, work, halt.clone()));
             }
@@ -173,7 +186,8 @@ impl Loading<'_> {
             if idle && self.fates.is_empty() && !open {
                 break;
             }
-            let take = open && calls.len() < self.most_works && self.fates.len() < FATES_WAITING_MAX;
+            let room = calls.len() < self.most_works || self.wants_more_to_draw_from();
+            let take = open && room && self.fates.len() < FATES_WAITING_MAX;
             tokio::select! {
                 biased;
                 () = halt.cancelled(), if open => {
@@ -239,6 +253,30 @@ impl Loading<'_> {
         self.ready.extend(self.batcher.add(group, payload, bytes));
     }
 
+    fn next_work(&mut self) -> Option<Work> {
+        if !self.suspicion.is_strong() {
+            return self.ready.pop_front();
+        }
+        let waiting = self.records_ready();
+        let mut at = usize::try_from(self.random.next() % waiting.max(1) as u64).unwrap_or(0);
+        for (place, work) in self.ready.iter_mut().enumerate() {
+            match work.payloads.len() {
+                1 if at == 0 => return self.ready.remove(place),
+                records if at < records => return Some(work.take_one(at)),
+                records => at -= records,
+            }
+        }
+        None
+    }
+
+    fn records_ready(&self) -> usize {
+        self.ready.iter().map(|work| work.payloads.len()).sum()
+    }
+
+    fn wants_more_to_draw_from(&self) -> bool {
+        self.suspicion.is_strong() && self.records_ready() < DRAWN_AMONG
+    }
+
     /// Ends works that will not be sent any more: those that were sent before get the fate they have had so far.
     fn withdraw_ready(&mut self) {
         for work in std::mem::take(&mut self.ready) {
@@ -283,6 +321,14 @@ impl Loading<'_> {
             }
         } else if verdict.answered {
             self.given_up_in_a_row = 0;
+        }
+        if verdict.ended.iter().any(|(_, outcome, ..)| outcome.is_delivered()) {
+            self.suspicion.clear();
+        }
+        if let Some((code, message)) = verdict.refused_alone
+            && let Some(stop) = self.suspicion.refused_alone(&code, &message)
+        {
+            self.stop.get_or_insert(stop);
         }
         for (payload, outcome, attempts, exchange) in verdict.ended {
             self.give(payload, outcome, attempts, exchange);

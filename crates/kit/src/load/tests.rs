@@ -183,6 +183,44 @@ async fn a_refused_batch_is_split_down_to_the_bad_record() {
     assert!(fake.calls.lock().unwrap().len() <= 10);
 }
 
+fn refused() -> Answer {
+    Err(DeliveryError::Refused { code: "http_404".into(), message: "no such page".into() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_refuses_every_record_ends_the_load_with_the_rest_pending() {
+    for batch in ["batch: { records_max: 100 }", "batch: { records_max: 1 }"] {
+        let (fake, fates, result) = run(fake(batch, |_, _| refused()), 50_000).await;
+        let stop = LoadStop::Refusing { records: 200, code: "http_404".into(), message: "no such page".into() };
+        assert_eq!(result, Err(stop.clone()));
+        assert!(stop.to_string().contains("200 sent one by one were all refused (http_404): no such page; see that"));
+        let calls = fake.calls.lock().unwrap().len();
+        assert!(calls <= 300, "{calls}");
+        let rejected = fates.iter().filter(|fate| fate.outcome.kind() == OutcomeKind::Rejected).count();
+        assert!((200..=204).contains(&rejected), "{rejected}");
+        assert!(fates.len() <= 600, "{}", fates.len());
+        // What was refused only together with others is not called bad.
+        let others = fates.iter().filter(|fate| fate.outcome.kind() != OutcomeKind::Rejected);
+        others.for_each(|fate| assert_eq!(fate.outcome, Outcome::retry("http_404", "no such page")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_records_in_front_do_not_keep_the_good_ones_behind_them_from_being_sent() {
+    for batch in ["batch: { records_max: 100 }", "batch: { records_max: 1 }"] {
+        let script = |_: usize, batch: &Batch| match batch.records.iter().any(|record| record.index < 1000) {
+            true => refused(),
+            false => all_delivered(batch),
+        };
+        let (_, fates, result) = run(fake(batch, script), 3000).await;
+        assert_eq!((fates.len(), result), (3000, Ok(())));
+        assert_eq!(fates.iter().filter(|fate| fate.outcome.is_delivered()).count(), 2000);
+    }
+    // Few enough are all tried.
+    let (_, fates, result) = run(fake(TEN, |_, _| refused()), 150).await;
+    assert_eq!((kinds(&fates), result), (vec![OutcomeKind::Rejected; 150], Ok(())));
+}
+
 #[tokio::test(start_paused = true)]
 async fn partial_results_touch_only_their_records() {
     let script = |number: usize, batch: &Batch| {

@@ -22,6 +22,8 @@ pub(super) struct Verdict {
     pub answered: bool,
     /// A batch was tried to the limit in vain.
     pub gave_up: bool,
+    /// A record that was sent by itself was refused: code and message.
+    pub refused_alone: Option<(String, String)>,
     pub why: Option<String>,
 }
 
@@ -92,8 +94,11 @@ impl Verdict {
             DeliveryError::Refused { code, message } => {
                 self.answered = true;
                 if work.payloads.len() > 1 {
+                    // What they are told if the load ends before they were tried alone.
+                    work.say(&Outcome::Retry { after: None, code, message });
                     self.again.extend(work.halves());
                 } else {
+                    self.refused_alone = Some((code.clone(), message.clone()));
                     let outcome = Outcome::Rejected { code, message };
                     let records = work.payloads.into_iter().zip(work.tries);
                     self.ended.extend(
