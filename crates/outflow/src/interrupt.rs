@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 /// The exit code of a program that SIGINT ended, as shells have it.
 const INTERRUPTED: i32 = 130;
 
-/// A token that the first signal cancels. The second signal exits at once.
-pub(crate) fn watch() -> CancellationToken {
+/// A token that the first signal cancels; then `told` is called. The second signal exits at once.
+pub(crate) fn watch(told: impl FnOnce() + Send + 'static) -> CancellationToken {
     let token = CancellationToken::new();
     let cancel = token.clone();
     tokio::spawn(async move {
@@ -14,6 +14,7 @@ pub(crate) fn watch() -> CancellationToken {
             return;
         }
         cancel.cancel();
+        told();
         if next_signal().await {
             #[expect(clippy::exit, reason = "the person asked twice; what is in flight is found by the next sync")]
             std::process::exit(INTERRUPTED);

@@ -14,7 +14,7 @@ mod render;
 mod surroundings;
 mod wiring;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use arguments::Arguments;
 use clap::Parser as _;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     surroundings::start_log(&arguments.global);
-    let output = Output::new(&arguments.global);
+    let output = Arc::new(Output::new(&arguments.global));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -39,7 +39,9 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(async {
-        let cancel = interrupt::watch();
+        let shown = Arc::clone(&output);
+        let cancel =
+            interrupt::watch(move || shown.note("ending: waiting for what is under way; press again to stop at once"));
         let context = commands::Context { global: &arguments.global, output: &output, cancel };
         match commands::run(arguments.command, &context).await {
             Ok(exit) => exit,

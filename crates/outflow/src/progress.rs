@@ -19,12 +19,17 @@ pub(crate) struct Shown<'a> {
     output: &'a Output,
     bars: Option<MultiProgress>,
     by_mapping: Mutex<HashMap<String, ProgressBar>>,
+    /// How many tenths of a mapping's changes were told in lines.
+    tenths: Mutex<HashMap<String, u64>>,
 }
+
+/// Loads of fewer changes are told at their end only.
+const LINES_FROM: u64 = 10_000;
 
 impl<'a> Shown<'a> {
     pub(crate) fn new(output: &'a Output) -> Self {
         let bars = (output.is_terminal() && !output.is_json()).then(MultiProgress::new);
-        Self { output, bars, by_mapping: Mutex::default() }
+        Self { output, bars, by_mapping: Mutex::default(), tenths: Mutex::default() }
     }
 
     fn bar(&self, bars: &MultiProgress, mapping: &str) -> ProgressBar {
@@ -87,6 +92,14 @@ impl<'a> Shown<'a> {
                 counted(counts.extracted, "record"),
                 number(counts.changed())
             )),
+            Progress::Loading { mapping, done, total, failed } if total >= LINES_FROM => {
+                let tenth = done * 10 / total;
+                let mut tenths = self.tenths.lock().unwrap_or_else(PoisonError::into_inner);
+                if tenths.insert(mapping.to_owned(), tenth).unwrap_or(0) < tenth {
+                    let failed = if failed > 0 { format!(", {} not taken", number(failed)) } else { String::new() };
+                    self.output.note(&format!("{mapping}: {} of {} sent{failed}", number(done), number(total)));
+                }
+            }
             Progress::Started { .. }
             | Progress::Extracting { .. }
             | Progress::Loading { .. }

@@ -16,6 +16,9 @@ pub(crate) use rows::{Rows, rows};
 pub(crate) use syncs::{StatusRow, history, outcome_of, report, status};
 pub(crate) use trace::{TraceView, trace};
 
+#[cfg(test)]
+mod tests;
+
 /// A number with its thousands apart: `2,314`.
 pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
@@ -42,6 +45,17 @@ pub(crate) fn duration(from: jiff::Timestamp, to: jiff::Timestamp) -> String {
         seconds if seconds < 60 => format!("{}.{} s", seconds, millis % 1000 / 100),
         seconds if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// How long ago that was, roughly: `just now`, `12 min ago`.
+pub(crate) fn ago(from: jiff::Timestamp, now: jiff::Timestamp) -> String {
+    match now.as_second().saturating_sub(from.as_second()) {
+        ..10 => "just now".to_owned(),
+        seconds @ ..120 => format!("{seconds} s ago"),
+        seconds @ ..7_200 => format!("{} min ago", seconds / 60),
+        seconds @ ..172_800 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
     }
 }
 

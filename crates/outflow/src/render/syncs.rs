@@ -7,7 +7,7 @@ use serde::Serialize;
 use store::{SyncRow, SyncState};
 use sync::{Ending, SyncReport};
 
-use super::{Paint, counted, cut, duration, indented, number, time};
+use super::{Paint, ago, counted, cut, duration, indented, number, time};
 
 /// What became of one sync, in some lines.
 pub(crate) fn report(report: &SyncReport, paint: Paint) -> String {
@@ -158,12 +158,7 @@ pub(crate) fn status(rows: &[StatusRow], now: Timestamp, paint: Paint) -> String
         let records = row.records.map_or("–".to_owned(), number);
         let cells = match &row.last {
             None => ["never".to_owned(), String::new(), String::new(), String::new()],
-            Some(last) => [
-                last.state.to_owned(),
-                format!("{} ago", duration(last.started, now)),
-                delta(&last.counts),
-                open(&last.counts),
-            ],
+            Some(last) => [last.state.to_owned(), ago(last.started, now), delta(&last.counts), open(&last.counts)],
         };
         let [state, ago, changes, open] = cells;
         table.add_row([row.mapping.clone(), route, records, state, ago, changes, open]);

@@ -230,3 +230,33 @@ fn a_checkpoint_that_was_cut_short() {
     expect(&project, &["sync", "customers"], 1, &["manifest.json"]);
     assert!(sink.requests().is_empty(), "nothing is sent on a guess");
 }
+
+#[test]
+fn a_checkpoint_of_a_newer_version() {
+    let sink = Sink::start();
+    let project = Project::new(&sink);
+    assert_eq!(project.run(&["sync", "customers"]).exit, 0);
+    let manifest = ".outflow/mappings/customers/checkpoint/manifest.json";
+    project.write(manifest, &project.read(manifest).replace("\"format\": 1", "\"format\": 99"));
+    expect(&project, &["sync", "customers"], 1, &["has format 99, this program knows up to 1; update Outflow"]);
+}
+
+#[test]
+fn more_disk_than_is_allowed() {
+    check(
+        &[("outflow.yaml", "version: 1\nsettings: {disk: 100}\n")],
+        &["sync", "customers"],
+        1,
+        &["comparing needs more than 100 bytes on disk", "raise the limit or free the disk"],
+    );
+}
+
+#[test]
+fn text_that_is_not_utf8() {
+    let sink = Sink::start();
+    let project = Project::new(&sink);
+    project.sql("update customers set email = cast(x'ff41' as text) where id = 2");
+    let run = project.run(&["sync", "customers"]);
+    assert_ne!(run.exit, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains("column `email`"), "{}{}", run.out, run.err);
+}

@@ -22,6 +22,40 @@ fn every_command_has_help_with_an_example() {
     }
 }
 
+/// A page of the documentation.
+fn page(name: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)).unwrap()
+}
+
+#[test]
+fn the_documentation_has_every_command_and_option() {
+    let text = page("command-line.md");
+    let project = Project::empty();
+    for command in COMMANDS {
+        assert!(text.contains(&format!("`outflow {command}")), "{command}");
+        let help = project.run(&[command, "--help"]).out;
+        let options = help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
+        for option in options.map(|word| word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric())) {
+            let listed = text.contains(&format!("--{option}")) || ["help", "customers"].contains(&option);
+            assert!(listed, "`{command} --{option}` is not in docs/command-line.md");
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_of_project_files() {
+    let text = page("project-files.md");
+    let schema = Project::empty().json(&["schema"]);
+    let parts =
+        ["model", "mapping", "guards", "batch", "retry", "settings", "history"].map(|part| &schema["$defs"][part]);
+    for part in parts.into_iter().chain([&schema]) {
+        for key in part["properties"].as_object().unwrap().keys() {
+            let listed = ["`", "."].iter().any(|before| text.contains(&format!("{before}{key}`")));
+            assert!(listed, "`{key}` is not in docs/project-files.md");
+        }
+    }
+}
+
 #[test]
 fn wrong_words_are_told_and_end_with_2() {
     let sink = Sink::start();

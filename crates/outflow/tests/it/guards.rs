@@ -1,5 +1,11 @@
 //! Syncs that wait for a person, and syncs of which only a part arrives.
 
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::Command,
+    sync::{Mutex, mpsc},
+};
+
 use serde_json::{Value, json};
 
 use super::support::{Project, Reply, Sink};
@@ -76,4 +82,45 @@ fn a_saved_plan_is_sent_as_it_was_shown() {
     assert!(stale.out.contains("is out of date"), "{}", stale.out);
     let wrong = project.run(&["sync", "--plan", "outflow.yaml"]);
     assert!(wrong.err.starts_with("error: `outflow.yaml` is not a plan"), "{}", wrong.err);
+}
+
+#[test]
+fn ctrl_c_ends_a_sync_cleanly_with_the_rest_pending() {
+    let (arrived, first_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(Some(released));
+    let sink = Sink::answering(move |request| {
+        // The first batch is answered only when the test says so; those after it at once.
+        if request.method == "POST"
+            && let Some(released) = released.lock().unwrap().take()
+        {
+            arrived.send(()).unwrap();
+            released.recv().ok();
+        }
+        Reply::taken(request)
+    });
+    let project = Project::new(&sink);
+    let destination = project.read("destinations/crm.yaml").replace("records_max: 100", "records_max: 1");
+    project.write("destinations/crm.yaml", &format!("{destination}limits: {{concurrency: 1}}\n"));
+
+    let mut running = project.spawn(&["sync", "customers"]);
+    first_arrived.recv().unwrap();
+    let killed = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let mut told = BufReader::new(running.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("ending: ") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "the signal is answered with a word");
+    }
+    release.send(()).unwrap();
+    let mut out = String::new();
+    running.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(1), "{out}");
+    assert!(out.contains("customers cancelled"), "{out}");
+    assert!(out.contains("1 delivered"), "{out}");
+
+    let rest = project.json(&["sync", "customers"]);
+    assert_eq!(rest["syncs"][0]["counts"]["unchanged"], 1);
+    assert_eq!(rest["syncs"][0]["counts"]["delivered"], 2);
 }

@@ -8,7 +8,7 @@ fn cases_are_run_in_their_order_and_counted() {
     project.write(
         "cases.jsonl",
         r#"{"id":"a","mapping":{"x":{"@path":"$.y"}},"payload":{"y":1},"expected":{"output":{"x":1}}}
-{"id":"b","mapping":{"x":{"@path":"$.y"}},"payload":{"y":1},"expected":{"x":1.0}}
+{"id":"b","mapping":{"x":{"@path":"$.y"}},"payload":{"y":1},"expected":{"output":{"x":1.0}}}
 {"id":"c","mapping":{"@path":"$.gone"},"payload":{},"expected":{}}
 {"id":"d","mapping":{"x":{"@nothing":1}},"payload":{},"expected":{"error":{"kind":"validation"}}}
 
@@ -19,6 +19,7 @@ fn cases_are_run_in_their_order_and_counted() {
     let run = project.run(&["map", "--cases", "cases.jsonl"]);
     assert_eq!(run.exit, 1, "{}{}", run.out, run.err);
     insta::assert_snapshot!(run.out);
+    assert_eq!(run.err, "\"e\" failed: expected {\"output\":{\"x\":2}}\n");
 }
 
 #[test]

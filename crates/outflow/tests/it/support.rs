@@ -39,21 +39,21 @@ create table customers (id integer primary key, email text, plan text);
 insert into customers values (1, 'ada@example.com', 'pro'), (2, 'alan@example.com', 'free'), (3, 'grace@example.com', 'pro');
 ";
 
-pub struct Project {
+pub(crate) struct Project {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
 /// What a run of the program gave.
-pub struct Run {
-    pub exit: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Run {
+    pub(crate) exit: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Project {
     /// Three customers, and a mapping that mirrors them to the sink.
-    pub fn new(sink: &Sink) -> Self {
+    pub(crate) fn new(sink: &Sink) -> Self {
         let project = Self::empty();
         for (path, text) in FILES {
             project.write(path, text);
@@ -70,30 +70,30 @@ impl Project {
     }
 
     /// A folder with nothing in it.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.path().join(path)).unwrap()
     }
 
-    pub fn variable(&mut self, name: &str, value: &str) {
+    pub(crate) fn variable(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Runs statements on the project's `shop.db`.
-    pub fn sql(&self, sql: &str) {
+    pub(crate) fn sql(&self, sql: &str) {
         let options =
             sqlx::sqlite::SqliteConnectOptions::new().filename(self.path().join("shop.db")).create_if_missing(true);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -105,11 +105,18 @@ impl Project {
     }
 
     /// Runs `outflow` with these words in the project's folder.
-    pub fn run(&self, words: &[&str]) -> Run {
+    pub(crate) fn run(&self, words: &[&str]) -> Run {
         self.run_with(words, "")
     }
 
-    pub fn run_with(&self, words: &[&str], input: &str) -> Run {
+    /// Starts `outflow` and leaves it running.
+    pub(crate) fn spawn(&self, words: &[&str]) -> std::process::Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outflow"));
+        command.args(words).current_dir(self.path()).env_clear().envs(self.variables.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub(crate) fn run_with(&self, words: &[&str], input: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outflow"));
         command.args(words).current_dir(self.path()).env_clear().envs(self.variables.iter().cloned());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -120,7 +127,7 @@ impl Project {
     }
 
     /// One command as a transcript shows it.
-    pub fn transcript(&self, words: &[&str]) -> String {
+    pub(crate) fn transcript(&self, words: &[&str]) -> String {
         let Run { exit, out, err } = self.run(words);
         let mut text = format!("$ outflow {}\n{out}", words.join(" "));
         if !err.is_empty() {
@@ -135,7 +142,7 @@ impl Project {
 
     /// The result of a command with `--output json`.
     #[track_caller]
-    pub fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         let mut all = words.to_vec();
         all.extend(["--output", "json"]);
         let run = self.run(&all);
@@ -208,53 +215,52 @@ fn without_times(text: &str) -> String {
 
 /// A request as the sink got it.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 }
 
 /// What the sink answers: the bytes after the status line are the test's own if it wants.
-pub struct Reply {
-    pub status: u16,
-    pub kind: &'static str,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
     /// Bytes the header promises beyond those that come.
-    pub missing: usize,
+    pub(crate) missing: usize,
 }
 
 impl Reply {
-    pub fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self { status, kind: "application/json", body: body.to_string(), missing: 0 }
     }
 
     /// Every record was taken.
-    pub fn taken(request: &Request) -> Self {
+    pub(crate) fn taken(request: &Request) -> Self {
         let results: Vec<Value> = request.records().iter().map(|_| json!({ "status": 200 })).collect();
         Self::json(200, &json!({ "results": results }))
     }
 }
 
 /// A local endpoint. It listens until the test ends.
-pub struct Sink {
-    pub url: String,
+pub(crate) struct Sink {
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Sink {
     /// Takes everything.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::answering(Reply::taken)
     }
 
-    pub fn answering(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -270,14 +276,14 @@ impl Sink {
     }
 
     /// The requests since the last call, checks of the connection apart.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         let mut all = std::mem::take(&mut *self.requests.lock().unwrap());
         all.retain(|request| request.method != "HEAD");
         all
     }
 
     /// The records of all requests since the last call.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let mut records: Vec<Value> = self.requests().iter().flat_map(Request::records).collect();
         records.sort_by_key(|record| record["id"].as_i64());
         records
@@ -293,7 +299,7 @@ fn serve(
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let method = words.next().unwrap_or_default();
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -306,7 +312,7 @@ fn serve(
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let request = Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() };
+    let request = Request { method, headers, body: String::from_utf8_lossy(&body).into_owned() };
     let reply = answer(&request);
     kept.lock().unwrap().push(request);
     let Reply { status, kind, body, missing } = reply;
