@@ -19,6 +19,12 @@ pub(crate) fn source_settings_schema(kind: &str) -> Value {
     sources::settings_schema(kind).unwrap_or_default()
 }
 
+/// The secrets among a source's settings.
+pub(crate) fn source_secrets(kind: &str, settings: &Value) -> Vec<String> {
+    let text = |key: &&str| settings.get(*key).and_then(Value::as_str).map(str::to_owned);
+    sources::secrets(kind).iter().filter_map(text).collect()
+}
+
 /// A source with these settings.
 pub(crate) fn source(kind: &str, settings: &Value, folder: &Path) -> Result<Arc<dyn Source>, SourceError> {
     sources::connect(kind, &placed(settings, folder))
@@ -28,6 +34,11 @@ pub(crate) fn source(kind: &str, settings: &Value, folder: &Path) -> Result<Arc<
 pub(crate) fn destination_facts() -> Vec<Facts> {
     // Facts that cannot be read are a fault of the connector, which its own tests rule out.
     destinations::SLUGS.iter().filter_map(|slug| destinations::facts(slug)?.ok()).collect()
+}
+
+/// The secrets among a destination's settings.
+pub(crate) fn destination_secrets(kind: &str, settings: &Value) -> Vec<String> {
+    destinations::facts(kind).and_then(Result::ok).map_or_else(Vec::new, |facts| facts.secrets(settings))
 }
 
 /// A destination with these settings, and what a mapping sets for itself.

@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use sync::{Observer, Progress};
 
 use crate::{
@@ -125,7 +126,11 @@ fn spinner() -> ProgressStyle {
 
 fn loading() -> ProgressStyle {
     ProgressStyle::with_template(
-        "{spinner:.cyan} {prefix:.bold}  sending  {wide_bar:.cyan/dim} {human_pos}/{human_len}  {per_sec}  {eta} left  {msg:.yellow}",
+        "{spinner:.cyan} {prefix:.bold}  sending  {wide_bar:.cyan/dim} {human_pos}/{human_len}  {rate}/s  {eta} left  {msg:.yellow}",
     )
     .unwrap_or_else(|_| ProgressStyle::default_bar())
+    .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // A number that cannot be written leaves its place empty.
+        let _ = write!(out, "{:.0}", state.per_sec());
+    })
 }

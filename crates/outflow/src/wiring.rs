@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kit::{Destination, Source};
-use mapping::{Condition, Fields, Program};
+use mapping::{Condition, Fields, Program, Required};
+use serde_json::{Map, Value};
 use sync::{Choice, Connection, Guards, Mapping, Model};
 
 use crate::{
@@ -82,7 +83,7 @@ impl<'p> Wiring<'p> {
     fn destination(
         &self,
         part: &ProjectDestination,
-        options: Option<&serde_json::Value>,
+        options: Option<&Value>,
     ) -> Result<Arc<dyn Destination>, kit::SettingsError> {
         connectors::destination(&part.kind, &part.settings, options, &self.project.settings.folder)
     }
@@ -159,7 +160,7 @@ impl<'p> Wiring<'p> {
                 .map_err(|found| report(&mut problems, part, "where", found))
                 .ok()
         });
-        let program = Program::compile(&form.fields.clone().into())
+        let program = Program::compile(&with_defaults(&form.fields, action).into())
             .map_err(|found| report(&mut problems, part, "fields", found))
             .ok();
         check_fields(&mut problems, part, action);
@@ -211,12 +212,34 @@ impl<'p> Wiring<'p> {
     }
 }
 
-/// Reports a required field that the mapping lacks, and fields that the action does not have.
+/// The mapping's fields, and the defaults of those of the action that it leaves out.
+fn with_defaults(fields: &Value, action: &kit::Action) -> Value {
+    let mut fields = fields.clone();
+    if let Some(given) = fields.as_object_mut().filter(|given| !is_directive(given)) {
+        for field in &action.fields {
+            if let Some(default) = field.default.as_ref().filter(|_| !given.contains_key(&field.key)) {
+                given.insert(field.key.clone(), default.into());
+            }
+        }
+    }
+    fields
+}
+
+/// Whether a map is one directive: what fields it gives is known only when it runs.
+fn is_directive(fields: &Map<String, Value>) -> bool {
+    fields.keys().any(|key| key.starts_with('@'))
+}
+
+/// Reports required fields that the mapping lacks, and fields that the action does not have.
 fn check_fields(problems: &mut Problems, part: &ProjectMapping, action: &kit::Action) {
-    let Some(given) = part.form.fields.as_object() else { return };
-    if given.keys().any(|key| key.starts_with('@')) {
-        // The mapping as a whole is a directive: what fields it gives is known only when it runs.
-        return;
+    let Some(given) = part.form.fields.as_object().filter(|given| !is_directive(given)) else { return };
+    for field in &action.fields {
+        let is_due = field.required == Required::Always(true) && field.default.is_none();
+        if is_due && !given.contains_key(&field.key) {
+            let about = if field.description.is_empty() { &field.label } else { &field.description };
+            let message = format!("it is missing; the action `{}` needs it: {about}", action.slug);
+            problems.push(part.origin.problem(&format!("fields.{}", field.key), message));
+        }
     }
     let known: Vec<&str> = action.fields.iter().map(|field| field.key.as_str()).collect();
     for key in given.keys().filter(|key| !known.contains(&key.as_str())) {

@@ -118,6 +118,18 @@ fn chosen(project: &Project, names: &[String]) -> Result<Vec<String>, Failure> {
     Ok(chosen)
 }
 
+/// Refuses to send to a destination that is switched off, though its mapping was named.
+fn switched_on(project: &Project, names: &[String]) -> Result<(), Failure> {
+    for mapping in names.iter().filter_map(|name| project.mapping(name)) {
+        let destination = &mapping.form.destination;
+        if project.destination(destination).is_some_and(|destination| !destination.enabled) {
+            let message = format!("the destination `{destination}` of `{}` is switched off", mapping.origin.name);
+            return Err(Failure::new(message).hint("set `enabled: true` in its file to send to it"));
+        }
+    }
+    Ok(())
+}
+
 fn known(noun: &str, name: &str, all: &[&str]) -> Result<(), Failure> {
     if all.contains(&name) {
         return Ok(());

@@ -34,6 +34,7 @@ impl Replay {
         let observer = Shown::new(context.output);
         let (sync, name) = operations.sync(&self.sync).await?;
         super::chosen(&project, std::slice::from_ref(&name))?;
+        super::switched_on(&project, std::slice::from_ref(&name))?;
         let mapping = operations.mapping(&name)?;
         let report = operations.engine.replay(&mapping, sync, self.failed, &observer, &context.cancel).await?;
         context.output.result(&json!({ "syncs": [report] }), |paint| render::report(&report, paint));

@@ -49,6 +49,7 @@ impl Sync {
             Some(plan) if self.mappings.is_empty() => super::chosen(&project, &operations::planned(plan)?)?,
             _ => super::chosen(&project, &self.mappings)?,
         };
+        super::switched_on(&project, &names)?;
         let mappings = operations.mappings(&names)?;
         let observer = Shown::new(context.output);
         let options = SyncOptions { confirmed: self.yes, plan: self.plan, trigger: "command line".to_owned() };

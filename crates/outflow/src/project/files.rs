@@ -18,6 +18,7 @@ use super::{
     schema::{Part, project_schema},
     secrets::{Resolver, Secrets, Variables},
 };
+use crate::connectors;
 
 /// What comparing may hold in memory if the project says nothing.
 const MEMORY_DEFAULT: u64 = 512 << 20;
@@ -380,11 +381,15 @@ impl<'a> Reading<'a> {
             match origin.part {
                 Part::Source => {
                     let (kind, settings) = typed(&origin.node);
+                    connectors::source_secrets(&kind, &settings).iter().for_each(|secret| self.secrets.add(secret));
                     project.sources.push(ProjectSource { origin, kind, settings });
                 }
                 Part::Destination => {
                     let (kind, mut settings) = typed(&origin.node);
                     let enabled = settings.as_object_mut().and_then(|map| map.remove("enabled"));
+                    connectors::destination_secrets(&kind, &settings)
+                        .iter()
+                        .for_each(|secret| self.secrets.add(secret));
                     let enabled = enabled.is_none_or(|enabled| enabled != Value::Bool(false));
                     project.destinations.push(ProjectDestination { origin, kind, settings, enabled });
                 }

@@ -15,7 +15,9 @@ const PLAIN: [&str; 12] =
     ["host", "port", "database", "user", "path", "method", "schema", "mode", "name", "folder", "format", "enabled"];
 
 /// Parts of a field's name that tell a secret, though it stands in the file.
-const TELLING: [&str; 6] = ["password", "secret", "token", "api_key", "apikey", "private"];
+const TELLING: [&str; 8] = ["password", "secret", "token", "api_key", "apikey", "private", "authorization", "cookie"];
+/// Ends of names that tell of a secret's place, not of the secret: `token_url`.
+const PLACES: [&str; 3] = ["_url", "_header", "_path"];
 
 /// Shorter values are not hidden: they would be found everywhere.
 const LENGTH_MIN: usize = 4;
@@ -28,7 +30,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    fn add(&mut self, text: &str) {
+    pub(crate) fn add(&mut self, text: &str) {
         if text.len() < LENGTH_MIN || self.texts.iter().any(|known| known == text) {
             return;
         }
@@ -98,8 +100,9 @@ impl Resolver<'_> {
                         Err(message) => self.problems.push(Problem::new(file, place, path, message)),
                     }
                 }
-                let name = key.to_lowercase();
-                if TELLING.iter().any(|part| name.contains(part)) {
+                let name = key.to_lowercase().replace('-', "_");
+                let is_place = PLACES.iter().any(|end| name.ends_with(end));
+                if !is_place && TELLING.iter().any(|part| name.contains(part)) {
                     self.secrets.add(text);
                 } else if let Some(password) = password_of_url(text) {
                     self.secrets.add(password);

@@ -150,3 +150,26 @@ fn secrets_are_in_no_output() {
     assert_eq!(sent.1, format!("Bearer {token}"), "but it is sent");
     assert_eq!(request.records()[0]["echo"], token);
 }
+
+#[test]
+fn what_is_switched_off_gets_nothing() {
+    let sink = Sink::start();
+    let project = Project::new(&sink);
+    let destination = project.read("destinations/crm.yaml");
+    project.write("destinations/crm.yaml", &format!("{destination}enabled: false\n"));
+    let named = project.run(&["sync", "customers"]);
+    assert_eq!(named.exit, 1);
+    assert!(named.err.starts_with("error: the destination `crm` of `customers` is switched off\n"), "{}", named.err);
+    let all = project.run(&["sync", "--all"]);
+    assert!(all.err.starts_with("error: the project has no mapping that is switched on\n"), "{}", all.err);
+    assert!(sink.requests().is_empty());
+}
+
+#[test]
+fn fields_that_are_left_out_get_the_actions_defaults() {
+    let sink = Sink::start();
+    let project = Project::new(&sink);
+    project.write("mappings/customers.yaml", "model: customers\ndestination: crm\nmode: mirror\nfields: {}\n");
+    assert_eq!(project.run(&["sync", "customers"]).exit, 0);
+    assert_eq!(sink.records()[0], serde_json::json!({ "id": 1, "email": "ada@example.com", "plan": "pro" }));
+}

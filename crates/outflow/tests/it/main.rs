@@ -5,6 +5,8 @@
 mod bad_input;
 mod commands;
 mod guards;
+mod kills;
 mod map;
 mod story;
 mod support;
+mod warehouse;
