@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     arguments::{Format, Global},
@@ -70,23 +71,39 @@ impl Output {
     /// Prints a command's result: as text for people, or as one JSON document.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce(Paint) -> String) {
         if self.is_json() {
-            let json = serde_json::to_string_pretty(value).unwrap_or_else(|error| {
-                format!("{{\"error\": {{\"message\": {}}}}}", serde_json::Value::from(error.to_string()))
-            });
-            self.line(&json);
+            let document = serde_json::to_value(value)
+                .unwrap_or_else(|error| serde_json::json!({ "error": { "message": error.to_string() } }));
+            self.document(document);
         } else {
             self.line(text(self.paint).trim_end_matches('\n'));
         }
     }
 
+    /// One JSON document. Secrets are taken out of its texts alone, so that it stays JSON.
+    fn document(&self, mut document: Value) {
+        self.clean_texts(&mut document);
+        self.write(&serde_json::to_string_pretty(&document).unwrap_or_default());
+    }
+
+    fn clean_texts(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.clean(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_texts(item)),
+            Value::Object(map) => map.values_mut().for_each(|value| self.clean_texts(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     /// One line, or several, on stdout.
     pub(crate) fn line(&self, text: &str) {
-        if self.muted {
-            return;
+        self.write(&self.clean(text));
+    }
+
+    fn write(&self, text: &str) {
+        if !self.muted {
+            // A reader that went away (`| head`) is no failure of ours.
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
         }
-        let text = self.clean(text);
-        // A reader that went away (`| head`) is no failure of ours.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 
     /// A note on stderr; none in JSON.
@@ -100,8 +117,7 @@ impl Output {
     /// Tells why a command failed: on stderr for people, on stdout as JSON.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.is_json() {
-            let json = serde_json::to_string_pretty(&failure.to_json()).unwrap_or_default();
-            self.line(&json);
+            self.document(failure.to_json());
         } else {
             let paint = Paint { on: self.paint.on && std::io::stderr().is_terminal() };
             let text = self.clean(&render::failure(failure, paint));

@@ -19,6 +19,9 @@ const TELLING: [&str; 8] = ["password", "secret", "token", "api_key", "apikey", 
 /// Ends of names that tell of a secret's place, not of the secret: `token_url`.
 const PLACES: [&str; 3] = ["_url", "_header", "_path"];
 
+/// Words that stand everywhere and are no one's secret.
+const COMMON: [&str; 6] = ["true", "false", "null", "none", "localhost", "https"];
+
 /// Shorter values are not hidden: they would be found everywhere.
 const LENGTH_MIN: usize = 4;
 
@@ -31,7 +34,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     pub(crate) fn add(&mut self, text: &str) {
-        if text.len() < LENGTH_MIN || self.texts.iter().any(|known| known == text) {
+        if text.len() < LENGTH_MIN || COMMON.contains(&text) || self.texts.iter().any(|known| known == text) {
             return;
         }
         self.texts.push(text.to_owned());

@@ -173,3 +173,16 @@ fn fields_that_are_left_out_get_the_actions_defaults() {
     assert_eq!(project.run(&["sync", "customers"]).exit, 0);
     assert_eq!(sink.records()[0], serde_json::json!({ "id": 1, "email": "ada@example.com", "plan": "pro" }));
 }
+
+#[test]
+fn a_secret_that_is_a_number_leaves_json_readable() {
+    let sink = Sink::start();
+    let mut project = Project::new(&sink);
+    project.variable("PIN", "10001");
+    project.sql("insert into customers values (10001, 'pin 10001', 'pro')");
+    let destination = project.read("destinations/crm.yaml");
+    project.write("destinations/crm.yaml", &format!("{destination}auth: {{type: bearer, token: '${{env:PIN}}'}}\n"));
+    let preview = project.json(&["preview", "customers"]);
+    assert_eq!(preview["rows"][3]["id"], 10001);
+    assert_eq!(preview["rows"][3]["email"], "pin [secret]");
+}
