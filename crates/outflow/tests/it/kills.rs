@@ -234,12 +234,14 @@ fn a_killed_sync_loses_nothing_and_sends_at_most_what_was_in_flight_again() {
         if killed {
             kills += 1;
             in_a_row += 1;
-            truth.lock().unwrap().killed();
             *states.entry(last["state"].as_str().unwrap_or("not begun").to_owned()).or_default() += 1;
-        } else {
-            truth.lock().unwrap().ended();
         }
         table.change(&server, &mut draw);
+        // By now the endpoint has read what was on its way.
+        match killed {
+            true => truth.lock().unwrap().killed(),
+            false => truth.lock().unwrap().ended(),
+        }
         if in_a_row == KILLS_IN_A_ROW {
             in_a_row = 0;
             run_to_its_end(&project, &truth, &table);
