@@ -1,6 +1,6 @@
 //! What comes from outside the program: environment variables, the time of day, randomness, the log's place.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, path::PathBuf};
 
 use jiff::Timestamp;
 use rand::TryRng as _;
@@ -37,6 +37,14 @@ impl Random for SystemRandom {
             .try_next_u64()
             .unwrap_or_else(|_| u64::try_from(nanoseconds() & i128::from(u64::MAX)).unwrap_or(0))
     }
+}
+
+/// Where this program is, if a shell would not find it by its name.
+pub(crate) fn program_outside_path() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let path = variable("PATH").unwrap_or_default();
+    let is_found = std::env::split_paths(&path).any(|folder| folder.join("outflow").is_file());
+    (!is_found).then_some(program)
 }
 
 /// Whether the person at the other end sees colours.

@@ -171,13 +171,16 @@ impl<'a> Told<'a> {
     fn next(&self, folder: &Path, serve: bool) {
         let folder = folder.display();
         self.title("Try next");
-        let mut lines = vec![
-            format!("cd {folder}"),
+        let mut lines = vec![format!("cd {folder}")];
+        if let Some(program) = surroundings::program_outside_path() {
+            lines.push(format!("alias outflow={}", program.display()));
+        }
+        lines.extend([
             "outflow preview customers          # a model's rows".to_owned(),
             "outflow status                     # every mapping and its last sync".to_owned(),
             "outflow history".to_owned(),
             "outflow trace customers 42".to_owned(),
-        ];
+        ]);
         if serve {
             lines.push("sqlite3 shop.db \"update customers set plan = 'pro' where id < 10\"".to_owned());
             lines.push("outflow plan && outflow sync --all".to_owned());
