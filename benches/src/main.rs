@@ -124,7 +124,7 @@ fn first(server: &PostgresServer, one: &Project, sink: &Sink, lines: &mut Vec<Li
     let (mut text, mut sync) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         say(&format!("first sync, round {}", round + 1));
-        one.outflow(&["reset", "shop_0", "--yes"]);
+        one.outflow(&["reset", "shop_0"]);
         text.push(timed(|| table::copy_to_nowhere(server, "shop", "text")));
         let before = sink.records();
         sync.push(one.sync());

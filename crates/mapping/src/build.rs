@@ -41,10 +41,17 @@ pub(crate) fn mapping_to_run(mapping: &Object) -> Result<Option<Value>, String> 
     others.remove(ROOT_DIRECTIVE);
     let mut run = Object::new();
     for (name, argument) in root.iter() {
-        let Value::Object(argument) = argument else { return Err("The root directive must be an object".to_owned()) };
-        let mut argument = argument.clone();
-        argument.insert("mapping", Value::Object(others.clone()));
-        run.insert(name, Value::Object(argument));
+        let argument = match argument {
+            Value::Object(argument) => {
+                let mut argument = argument.clone();
+                argument.insert("mapping", Value::Object(others.clone()));
+                Value::Object(argument)
+            }
+            // The check of the mapping refuses it.
+            Value::Array(items) => Value::Array(items.clone()),
+            _ => return Err("The root directive must be an object".to_owned()),
+        };
+        run.insert(name, argument);
     }
     Ok(Some(Value::Object(run)))
 }

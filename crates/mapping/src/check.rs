@@ -113,8 +113,12 @@ fn check_directive(name: &str, argument: &Value, place: &Place) -> Option<Checke
         "@path" | "@template" => text_or_directive(Some(argument), place),
         "@literal" | "@excludeWhenNull" => any(argument, place),
         "@liquid" => text(argument, place),
-        "@if" => fields(argument, place, &[("exists", Some(any)), ("then", Some(any)), ("else", Some(any))]),
-        "@case" => fields(argument, place, &[("operator", Some(text)), ("value", Some(text_or_directive_field))]),
+        "@if" => fields(
+            argument,
+            place,
+            &[("exists", Some(any_option)), ("then", Some(any_option)), ("else", Some(any_option))],
+        ),
+        "@case" => fields(argument, place, &[("operator", Some(text)), ("value", Some(text_or_directive_option))]),
         "@replace" => required(
             argument,
             place,
@@ -122,19 +126,21 @@ fn check_directive(name: &str, argument: &Value, place: &Place) -> Option<Checke
             &[
                 ("pattern", Some(pattern)),
                 ("replacement", Some(replacement)),
-                ("value", Some(text_or_directive_field)),
+                ("value", Some(text_or_directive_option)),
                 ("ignorecase", Some(boolean)),
                 ("global", Some(boolean)),
             ],
         ),
-        "@json" => required(argument, place, &["value", "mode"], &[("value", Some(any)), ("mode", Some(json_mode))]),
-        "@flatten" => required(argument, place, &["value"], &[("separator", Some(text)), ("value", Some(any))]),
+        "@json" => {
+            required(argument, place, &["value", "mode"], &[("value", Some(any_option)), ("mode", Some(json_mode))])
+        }
+        "@flatten" => required(argument, place, &["value"], &[("separator", Some(text)), ("value", Some(any_option))]),
         "@merge" => merge(argument, place),
         "@transform" => required(
             argument,
             place,
             &["apply", "mapping"],
-            &[("apply", Some(object_or_directive)), ("mapping", Some(object_or_directive))],
+            &[("apply", Some(object_or_directive_option)), ("mapping", Some(object_or_directive_option))],
         ),
         "@arrayPath" => array_path(argument, place),
         _ if crate::beyond::is_known(name) => beyond(argument, place),
@@ -179,6 +185,27 @@ fn any(value: &Value, place: &Place) -> Checked {
     }
 }
 
+// What follows checks one option of a directive. All options have been looked into before, so these do not look
+// deeper once more: done at every level that would take time without end.
+
+fn any_option(_: &Value, _: &Place) -> Checked {
+    Ok(())
+}
+
+fn object_or_directive_option(value: &Value, place: &Place) -> Checked {
+    match value {
+        Value::Object(_) => Ok(()),
+        other => object_or_directive(other, place),
+    }
+}
+
+fn text_or_directive_option(value: &Value, place: &Place) -> Checked {
+    match value {
+        Value::Object(object) if has_directive_key(object) => Ok(()),
+        other => text_or_directive(Some(other), place),
+    }
+}
+
 fn text(value: &Value, place: &Place) -> Checked {
     match value {
         Value::Text(_) => Ok(()),
@@ -191,10 +218,6 @@ fn boolean(value: &Value, place: &Place) -> Checked {
         Value::Bool(_) => Ok(()),
         other => place.refuse(format!("should be a boolean {}", but_it_is(Some(other)))),
     }
-}
-
-fn text_or_directive_field(value: &Value, place: &Place) -> Checked {
-    text_or_directive(Some(value), place)
 }
 
 fn text_or_directive(value: Option<&Value>, place: &Place) -> Checked {

@@ -23,6 +23,7 @@ mod template;
 mod val;
 mod write;
 
+pub use beyond::directives;
 pub use condition::Condition;
 pub use event::{DeletedValues, Event};
 pub use fields::{

@@ -436,3 +436,23 @@ fn is_blank(value: &Val<'_>) -> bool {
         _ => false,
     }
 }
+
+/// The names of all directives, the original's and ours.
+pub fn directives() -> impl Iterator<Item = &'static str> {
+    const ORIGINAL: [&str; 13] = [
+        "@arrayPath",
+        "@case",
+        "@excludeWhenNull",
+        "@flatten",
+        "@if",
+        "@json",
+        "@liquid",
+        "@literal",
+        "@merge",
+        "@path",
+        "@replace",
+        "@template",
+        "@transform",
+    ];
+    ORIGINAL.into_iter().chain(NAMES)
+}

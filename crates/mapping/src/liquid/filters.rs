@@ -316,6 +316,9 @@ fn array<'s>(val: &Val<'s>, render: &Render<'_, 's>) -> Result<Vec<Val<'s>>, Sto
 }
 
 fn property_of<'s>(item: &Val<'s>, property: &str, render: &Render<'_, 's>) -> Result<Val<'s>, Stop> {
+    if !item.is_truthy() {
+        return Ok(Val::Missing);
+    }
     Ok(crate::path::Path::parse(property).get(item, &render.context.budget)?)
 }
 

@@ -68,13 +68,11 @@ impl Moment {
         })
     }
 
+    /// Days before the year's first such day belong to week 0.
     fn week_of_year(&self, first_day: i64) -> i64 {
-        let day_of_year = i64::from(self.shown.day_of_year());
         let weekday = i64::from(self.shown.weekday().to_sunday_zero_offset());
-        let now = day_of_year + (first_day - weekday);
-        let january = self.shown.first_of_year().weekday().to_sunday_zero_offset();
-        let then = 7 - i64::from(january) + first_day;
-        (now - then).div_euclid(7) + 1
+        let since_first_day = (weekday - first_day).rem_euclid(7);
+        (i64::from(self.shown.day_of_year()) - 1 - since_first_day + 7) / 7
     }
 
     fn offset_text(&self, colon: bool) -> String {
