@@ -12,6 +12,10 @@ use arrow_array::{
 use mapping::{DeletedValues, Event, Program};
 use records::{ChangeView, Column, Kind, Operation, RecordView, Schema, Value};
 
+/// The program's own allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MAPPING: &str = include_str!("../../../benches/mapping.json");
 const ROWS: usize = 4096;
 

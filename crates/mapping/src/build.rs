@@ -17,6 +17,8 @@ const ROOT_DIRECTIVE: &str = "__segment_internal_directive";
 /// Builds nodes and gathers what is wrong with our own directives.
 pub(crate) struct Builder {
     pub(crate) problems: Vec<Problem>,
+    /// A Liquid template is in it, which may ask what time it is.
+    pub(crate) has_liquid: bool,
 }
 
 /// The mapping that runs: for one with a root directive, that directive with the other keys as its mapping.
@@ -128,7 +130,10 @@ impl Builder {
             ("@literal", value) => self.node(value, place),
             ("@excludeWhenNull", value) => Node::ExcludeWhenNull(Box::new(self.node(value, place))),
             ("@liquid", Value::Text(template)) => match liquid::Template::parse(template) {
-                Ok(template) => Node::Liquid(Box::new(template)),
+                Ok(template) => {
+                    self.has_liquid = true;
+                    Node::Liquid(Box::new(template))
+                }
                 Err(message) => Node::Fail(message),
             },
             ("@liquid", _) => Node::Fail("liquid template value must be a string".to_owned()),

@@ -8,6 +8,18 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     iso(text).or_else(|| loose(text))
 }
 
+/// The same, but only of text that begins as a date does: `May 5`, not `room 5`.
+pub(crate) fn parse_plain(text: &str) -> Option<i64> {
+    let start: String = text.chars().take(3).collect::<String>().to_lowercase();
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
+        || MONTHS.contains(&start.as_str())
+        || DAYS.contains(&start.as_str());
+    if begins { parse(text) } else { None }
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
 fn number(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -108,8 +120,6 @@ fn milli_of(fraction: &str) -> Option<i64> {
 
 /// What V8 takes beyond ISO: words for months and days, slashes, spaces, `AM` and `PM`, zones by name.
 fn loose(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
     const ZONES: [(&str, i64); 11] = [
         ("z", 0),
         ("ut", 0),
@@ -128,12 +138,12 @@ fn loose(text: &str) -> Option<i64> {
     }
     let (mut month, mut numbers, mut time, mut offset, mut afternoon) = (None, Vec::new(), None, 0, None);
     let spaced = without_parentheses(text);
-    let mut words = spaced.split([' ', ',', '\t']).flat_map(|word| word.split('T')).filter(|word| !word.is_empty());
+    let words = spaced.split([' ', ',', '\t']).flat_map(|word| word.split('T')).filter(|word| !word.is_empty());
     let is_iso_day = |word: &str| {
         let parts: Vec<&str> = word.split('-').collect();
         parts.len() == 3 && parts.iter().all(|part| number(part).is_some())
     };
-    while let Some(word) = words.next() {
+    for word in words {
         let lower = word.to_lowercase();
         let start: String = lower.chars().take(3).collect();
         if word.contains(':') && time.is_none() {
@@ -158,6 +168,13 @@ fn loose(text: &str) -> Option<i64> {
         {
             let _ = name;
             offset = zone(&format!("0{rest}"))?.1;
+        } else if numbers.is_empty() && time.is_none() && !word.starts_with(|c: char| c.is_ascii_digit()) {
+            // Before the first number anything goes.
+            let digits = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+            match digits.is_empty() {
+                true => {}
+                false => numbers.push(number(digits)?),
+            }
         } else if !DAYS.contains(&start.as_str()) {
             return None;
         }

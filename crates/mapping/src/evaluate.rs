@@ -102,7 +102,8 @@ pub(crate) fn resolve<'s>(node: &'s Node, scope: &Val<'s>, context: &Context) ->
 /// The chosen branch of an `@if`.
 pub(crate) fn branch<'s>(parts: &'s If, scope: &Val<'s>, context: &Context) -> Result<&'s Node, EvaluationError> {
     let value = resolve(&parts.test, scope, context)?;
-    let holds = !value.is_absent() && !(parts.blank && javascript::equals_empty_text(&value, &context.budget)?);
+    let is_blank = parts.blank && javascript::equals_empty_text(&value, &context.budget)?;
+    let holds = !value.is_absent() && !is_blank;
     Ok(if holds { &parts.then } else { &parts.otherwise })
 }
 

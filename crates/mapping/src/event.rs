@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use records::{Cell, CellError, ChangeView, Operation, RecordView, Value, canonical_bytes};
 
 use crate::program::EvaluationError;
-use crate::val::Val;
+use crate::val::{Entry, Val};
 
 /// What a deleted record's columns show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,7 +180,7 @@ impl<'a> Event<'a> {
                     Some(value) => Val::from(value),
                     None => {
                         let value = Value::parse(text).map_err(CellError::Json).map_err(error)?;
-                        Val::from(&*parsed[index].get_or_init(|| value))
+                        Val::from(parsed[index].get_or_init(|| value))
                     }
                 }
             }
@@ -210,7 +210,7 @@ impl<'a> Event<'a> {
     }
 
     /// The entries of the whole event, as Segment shows it; nothing if it is not an object.
-    pub(crate) fn entries<'s>(&'s self) -> Result<Option<Vec<(Cow<'s, str>, Val<'s>)>>, EvaluationError> {
+    pub(crate) fn entries<'s>(&'s self) -> Result<Option<Vec<Entry<'s>>>, EvaluationError> {
         match &self.root {
             Root::Value(Value::Object(object)) => Ok(Some(crate::val::borrowed_entries(object))),
             Root::Value(_) => Ok(None),
@@ -251,7 +251,7 @@ impl<'a> Record<'a> {
         self.event.column(self.side, key, &Hint::default()).unwrap_or(Ok(Val::Missing))
     }
 
-    pub(crate) fn entries(&self) -> Result<Vec<(Cow<'a, str>, Val<'a>)>, EvaluationError> {
+    pub(crate) fn entries(&self) -> Result<Vec<Entry<'a>>, EvaluationError> {
         let Some(view) = self.event.view(self.side) else { return Ok(Vec::new()) };
         let nulls = self.event.shows_nulls(self.side);
         let columns = view.schema.columns().iter().enumerate();

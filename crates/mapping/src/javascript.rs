@@ -81,6 +81,41 @@ pub(crate) fn write_text(
     budget.text(out.len() - start)
 }
 
+/// Appends text as a JSON string, quotes included.
+pub(crate) fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    escape(text, out);
+    out.push('"');
+}
+
+/// Appends text as it stands inside of a JSON string. Most text has nothing to escape, and is looked through eight
+/// bytes at a time.
+pub(crate) fn escape(text: &str, out: &mut String) {
+    if !needs_escape(text.as_bytes()) {
+        out.push_str(text);
+        return;
+    }
+    let start = out.len();
+    records::write_text(text, out);
+    out.pop();
+    out.remove(start);
+}
+
+fn needs_escape(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES * 0x80;
+    let mut chunks = bytes.chunks_exact(8);
+    for chunk in &mut chunks {
+        let word = chunk.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        if control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) != 0 {
+            return true;
+        }
+    }
+    chunks.remainder().iter().any(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\')
+}
+
 /// Appends a whole number.
 pub(crate) fn write_int(int: i64, out: &mut String) {
     let mut digits = [0; 20];
@@ -192,7 +227,7 @@ pub(crate) fn write_json(
         Val::Float(float) if float.is_finite() => records::write_number(*float, out),
         Val::Float(_) => out.push_str("null"),
         Val::Decimal(digits) => out.push_str(digits),
-        Val::Text(text) => records::write_text(text, out),
+        Val::Text(text) => quote(text, out),
         Val::Ref(value) if !sorted => return write_value(value, out, budget, depth),
         structure => {
             budget.depth(depth)?;

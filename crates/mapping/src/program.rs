@@ -7,12 +7,12 @@ use records::Value;
 use crate::budget::Budget;
 use crate::build::{self, Builder};
 use crate::check::{self, NESTING_MAX, Place};
-use crate::evaluate::{Context, failure, resolve};
+use crate::evaluate::{Context, failure};
 use crate::event::Event;
 use crate::node::Node;
 use crate::reads::Reads;
 use crate::val::Val;
-use crate::write::write;
+use crate::write::{produce, write};
 
 /// What is wrong with a mapping, found before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +77,7 @@ pub enum EvaluationError {
 pub struct Program {
     root: Node,
     columns: Columns,
+    has_liquid: bool,
 }
 
 impl Program {
@@ -95,14 +96,14 @@ impl Program {
         let run = build::mapping_to_run(object).map_err(|message| vec![Problem::new("", message)])?;
         let mapping = run.as_ref().unwrap_or(mapping);
         check::mapping(mapping, &Place::default())?;
-        let mut builder = Builder { problems: Vec::new() };
+        let mut builder = Builder { problems: Vec::new(), has_liquid: false };
         let root = builder.node(mapping, &Place::default());
         if !builder.problems.is_empty() {
             return Err(builder.problems);
         }
         let mut reads = Reads::default();
         reads.node(&root);
-        Ok(Self { root, columns: reads.columns() })
+        Ok(Self { root, columns: reads.columns(), has_liquid: builder.has_liquid })
     }
 
     /// The columns that the mapping reads, below `properties` and `previous`.
@@ -110,11 +111,12 @@ impl Program {
         self.columns.clone()
     }
 
-    fn start<'e>(event: &'e Event<'e>) -> Result<(Val<'e>, Context), EvaluationError> {
+    fn start<'e>(&self, event: &'e Event<'e>) -> Result<(Val<'e>, Context), EvaluationError> {
         if !event.is_object() {
             return Err(failure(format!("data must be an object, got {}", event.type_name())));
         }
-        Ok((Val::Event(event), Context { budget: Budget::new(), now: event.now() }))
+        let now = if self.has_liquid { event.now() } else { None };
+        Ok((Val::Event(event), Context { budget: Budget::new(), now }))
     }
 
     /// The payload of an event; nothing if the mapping as a whole gives none.
@@ -122,8 +124,8 @@ impl Program {
     /// # Errors
     /// See [`EvaluationError`].
     pub fn evaluate(&self, event: &Event<'_>) -> Result<Option<Value>, EvaluationError> {
-        let (scope, context) = Self::start(event)?;
-        resolve(&self.root, &scope, &context)?.into_value(&context.budget)
+        let (scope, context) = self.start(event)?;
+        produce(&self.root, &scope, &context, 0)
     }
 
     /// Appends the payload of an event as JSON text; false if the mapping as a whole gives none, and nothing is
@@ -133,7 +135,7 @@ impl Program {
     /// See [`EvaluationError`]. The text is then as it was before.
     pub fn write_json(&self, event: &Event<'_>, out: &mut String) -> Result<bool, EvaluationError> {
         let before = out.len();
-        let (scope, context) = Self::start(event)?;
+        let (scope, context) = self.start(event)?;
         let written = write(&self.root, &scope, &context, out);
         if written.is_err() {
             out.truncate(before);

@@ -48,6 +48,28 @@ impl Template {
         Ok(out)
     }
 
+    /// Appends the text as a JSON string.
+    pub(crate) fn write_json(&self, scope: &Val<'_>, out: &mut String, budget: &Budget) -> Result<(), EvaluationError> {
+        if self.triple {
+            javascript::quote(&self.render(scope, budget)?, out);
+            return Ok(());
+        }
+        let start = out.len();
+        out.push('"');
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => javascript::escape(text, out),
+                Piece::Path(path) => match path.get(scope, budget)? {
+                    Val::Missing | Val::Null => {}
+                    Val::Text(text) => javascript::escape(&text, out),
+                    other => javascript::escape(&javascript::text(&other, budget)?, out),
+                },
+            }
+        }
+        out.push('"');
+        budget.text(out.len() - start)
+    }
+
     /// Appends the text.
     pub(crate) fn write(&self, scope: &Val<'_>, out: &mut String, budget: &Budget) -> Result<(), EvaluationError> {
         let start = out.len();

@@ -235,8 +235,12 @@ impl<'a> Val<'a> {
     }
 
     /// The value as output; keys that are missing vanish, missing items of arrays are null.
-    pub(crate) fn into_value(self, budget: &Budget) -> Result<Option<Value>, EvaluationError> {
-        self.to_output(budget, 0)
+    pub(crate) fn into_value_below(self, budget: &Budget, depth: usize) -> Result<Option<Value>, EvaluationError> {
+        // Text that was made here moves.
+        if let Val::Text(Cow::Owned(text)) = self {
+            return Ok(Some(Value::Text(text)));
+        }
+        self.to_output(budget, depth)
     }
 
     fn to_output(&self, budget: &Budget, depth: usize) -> Result<Option<Value>, EvaluationError> {

@@ -283,14 +283,14 @@ impl DateForm {
                 civil.ok().and_then(in_zone)
             }),
             _ if self.input_zone != TimeZone::UTC && !has_zone(text) => {
-                let millis = crate::dates::parse(text);
+                let millis = crate::dates::parse_plain(text);
                 let civil = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
                 civil.map(|at| TimeZone::UTC.to_datetime(at)).and_then(in_zone)
             }
             // What is exact to the microsecond stays so.
             _ => match text.parse::<Timestamp>() {
                 Ok(at) => Some(at),
-                Err(_) => crate::dates::parse(text).and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+                Err(_) => crate::dates::parse_plain(text).and_then(|millis| Timestamp::from_millisecond(millis).ok()),
             },
         })
     }

@@ -308,9 +308,8 @@ impl Parser {
             }
             (operator, Some((_, Token::Number(number)))) => (operator, Value::Float(number)),
             (operator, Some((_, Token::Text(text)))) => (operator, Value::Text(text)),
-            (operator, Some((_, Token::Path(word)))) if matches!(word.as_str(), "true" | "false") => {
-                (operator, Value::Text(word))
-            }
+            // A bare word is a text: `type = track`.
+            (operator, Some((_, Token::Path(word)))) => (operator, Value::Text(word)),
             (operator, Some((_, Token::Null))) => (operator, Value::Text("null".to_owned())),
             (_, Some((column, token))) => {
                 return Err(format!(

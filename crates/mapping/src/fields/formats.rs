@@ -208,7 +208,45 @@ fn is_regex(text: &str) -> bool {
     };
     // Outside of a repetition a brace is just a brace to JavaScript, and so is an unknown escape.
     let plain = loosened(&plain);
-    regex_is_valid(&plain)
+    !repeats_a_repetition(&plain) && regex_is_valid(&plain)
+}
+
+/// `a**` and `a{2}+`, which our expressions have and JavaScript's have not. A `?` after a repetition makes it lazy.
+fn repeats_a_repetition(pattern: &str) -> bool {
+    let mut in_class = false;
+    let mut repetitions = 0;
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+                repetitions = 0;
+            }
+            '[' => in_class = true,
+            ']' => {
+                in_class = false;
+                repetitions = 0;
+            }
+            _ if in_class => {}
+            '?' if repetitions == 1 => repetitions = 2,
+            '*' | '+' | '?' | '{' if repetitions > 0 => return true,
+            '*' | '+' | '?' => repetitions = 1,
+            '{' => {
+                // What stands in braces is digits and a comma here.
+                while chars.next().is_some_and(|c| c != '}') {}
+                repetitions = 1;
+            }
+            // `(?:` is no repetition.
+            '(' => {
+                repetitions = 0;
+                if chars.as_str().starts_with('?') {
+                    chars.next();
+                }
+            }
+            _ => repetitions = 0,
+        }
+    }
+    false
 }
 
 fn regex_is_valid(pattern: &str) -> bool {
@@ -290,7 +328,7 @@ fn is_json_pointer(text: &str) -> bool {
 
 fn is_byte(text: &str) -> bool {
     let data = text.trim_end_matches('=');
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - data.len() <= 2
         && data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }

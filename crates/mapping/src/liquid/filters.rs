@@ -381,7 +381,7 @@ fn date<'s>(val: Val<'s>, format: &str, zone: Option<&Val<'s>>, render: &Render<
 /// Rounds half up, by magnitude, after moving the decimal point in the number's shortest text.
 fn round(number: f64, places: f64) -> f64 {
     let scaled = shifted(number.abs(), places);
-    if !(scaled <= SAFE_MAX) {
+    if scaled.is_nan() || scaled > SAFE_MAX {
         return number;
     }
     let rounded = shifted((scaled + 0.5).floor(), -places);

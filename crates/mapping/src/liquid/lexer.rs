@@ -166,7 +166,7 @@ impl<'s> Lexer<'s> {
         (Token::Text { begin, end: self.at }, false, false)
     }
 
-    fn to_delimiter(&mut self, delimiter: &str, respect_quotes: bool) -> bool {
+    fn skip_to_delimiter(&mut self, delimiter: &str, respect_quotes: bool) -> bool {
         self.skip_blank();
         while !self.is_done() {
             if respect_quotes && matches!(self.peek(0), Some('"' | '\'')) {
@@ -203,7 +203,7 @@ impl<'s> Lexer<'s> {
 
     fn output(&mut self) -> Result<Trimming, String> {
         let begin = self.at;
-        if !self.to_delimiter("}}", true) {
+        if !self.skip_to_delimiter("}}", true) {
             let message = format!("output {} not closed", self.snapshot(begin));
             return Err(at(&message, self.source, begin));
         }
@@ -214,7 +214,7 @@ impl<'s> Lexer<'s> {
     fn tag(&mut self) -> Result<Trimming, String> {
         let begin = self.at;
         self.tag_begin = begin;
-        if !self.to_delimiter("%}", false) {
+        if !self.skip_to_delimiter("%}", false) {
             let message = format!("tag {} not closed", self.snapshot(begin));
             return Err(at(&message, self.source, begin));
         }
@@ -542,7 +542,7 @@ impl<'s> Lexer<'s> {
     }
 
     /// Goes behind the next comma, or to the end.
-    pub(super) fn to_comma(&mut self) {
+    pub(super) fn skip_to_comma(&mut self) {
         while let Some(c) = self.peek(0) {
             self.at += 1;
             if c == ',' {

@@ -258,7 +258,7 @@ impl Parser<'_> {
         let mut values = Vec::new();
         while !inside.is_done() {
             values.push(inside.filtered()?);
-            inside.to_comma();
+            inside.skip_to_comma();
         }
         if values.is_empty() {
             return Err(inside.error(&format!("empty candidates: \"{}\"", self.text(tag.begin, tag.end))));

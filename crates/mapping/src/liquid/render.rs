@@ -333,7 +333,7 @@ impl<'r, 's> Render<'r, 's> {
                 let low = javascript::number(&self.value(low)?.into_val(), budget)?;
                 let high = javascript::number(&self.value(high)?.into_val(), budget)?;
                 let length = (high - low).floor() + 1.0;
-                if !(length > 0.0) {
+                if length.is_nan() || length <= 0.0 {
                     return Ok(Term::Val(Val::Array(Vec::new())));
                 }
                 if length > 1e6 {

@@ -211,7 +211,7 @@ pub(crate) fn decode_uri(text: &str) -> Option<String> {
 /// Base64 as Node reads it once LiquidJS has found it to be base64.
 pub(super) fn decode_base64(text: &str) -> Option<String> {
     let mut text: String = text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ')).collect();
-    if text.len() % 4 == 0 {
+    if text.len().is_multiple_of(4) {
         let kept = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).map(str::len);
         text.truncate(kept.unwrap_or(text.len()));
     }

@@ -97,3 +97,43 @@ fn every_public_validation_case_gives_what_the_original_gives() {
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), text.lines().count(), failures.join("\n"));
 }
+
+#[test]
+fn every_trigger_of_the_catalogue_is_read() {
+    let Some(folder) = folder() else { return };
+    let Ok(text) = std::fs::read_to_string(folder.join("catalog.jsonl")) else { return };
+    let mut read = 0;
+    for line in text.lines() {
+        let destination = Value::parse(line).unwrap();
+        for action in destination.get("actions").and_then(Value::as_array).unwrap_or_default() {
+            let Some(trigger) = action.get("defaultSubscription").and_then(Value::as_str) else { continue };
+            if trigger.trim().is_empty() {
+                continue;
+            }
+            let condition = mapping::Condition::parse(trigger);
+            assert!(condition.is_ok(), "{trigger}: {condition:?}");
+            read += 1;
+        }
+    }
+    assert!(read > 0);
+}
+
+#[test]
+fn every_default_mapping_of_the_catalogue_is_valid() {
+    let Some(folder) = folder() else { return };
+    let Ok(text) = std::fs::read_to_string(folder.join("catalog.jsonl")) else { return };
+    let mut valid = 0;
+    for line in text.lines() {
+        let destination = Value::parse(line).unwrap();
+        for action in destination.get("actions").and_then(Value::as_array).unwrap_or_default() {
+            for field in action.get("fields").and_then(Value::as_array).unwrap_or_default() {
+                let Some(default) = field.get("default") else { continue };
+                let mapping = Value::Object([("field".to_owned(), default.clone())].into_iter().collect());
+                let program = mapping::Program::compile(&mapping);
+                assert!(program.is_ok(), "{mapping}: {program:?}");
+                valid += 1;
+            }
+        }
+    }
+    assert!(valid > 0);
+}
