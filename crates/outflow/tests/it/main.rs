@@ -4,9 +4,11 @@
 
 mod bad_input;
 mod commands;
+mod faults;
 mod guards;
 mod kills;
 mod map;
+mod memory;
 mod story;
 mod support;
 mod warehouse;
