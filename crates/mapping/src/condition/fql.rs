@@ -83,7 +83,10 @@ fn lex(text: &str) -> Result<Vec<(usize, Token)>, String> {
             '(' => Token::Sign("("),
             ')' => Token::Sign(")"),
             ',' => Token::Sign(","),
-            '=' => Token::Sign("="),
+            '=' => {
+                at += usize::from(next == Some('='));
+                Token::Sign("=")
+            }
             '!' | '<' | '>' if next == Some('=') => {
                 at += 1;
                 Token::Sign(match c {
@@ -185,7 +188,8 @@ impl Parser {
         let mut all = None;
         loop {
             let is_and = match self.tokens.get(self.at) {
-                Some((_, Token::And)) => true,
+                // A comma between conditions counts as `and`, as some triggers have it.
+                Some((_, Token::And | Token::Sign(","))) => true,
                 Some((_, Token::Or)) => false,
                 _ => break,
             };
