@@ -2,7 +2,7 @@
 //! keeps its own truth: nothing is lost, and no more is sent twice than was in flight.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,8 +23,9 @@ const CONCURRENCY: usize = 2;
 const KILLS: u32 = 40;
 /// After so many kills a sync runs to its end.
 const KILLS_IN_A_ROW: u32 = 8;
-/// The records of all requests that can be under way at once: a kill leaves open whether they were taken.
-const IN_FLIGHT: usize = CONCURRENCY * BATCH;
+/// A kill leaves open whether these were taken: the records of the requests under way, and of those just answered
+/// whose outcomes had not reached the journal yet.
+const IN_FLIGHT: usize = 3 * CONCURRENCY * BATCH;
 
 /// What the endpoint holds, and what came to it.
 #[derive(Default)]
@@ -36,8 +37,10 @@ struct Truth {
     contents: HashMap<(i64, String, bool), String>,
     /// The message ids of this run, in the order in which they came.
     run: Vec<String>,
-    /// Those that were in flight when a run was killed, so that they may come again.
-    in_flight: HashSet<String>,
+    /// Those that were in flight when a run was killed, so that they may come again: how many came after them.
+    in_flight: HashMap<String, usize>,
+    /// The most that came after a record of the same run that came again.
+    farthest: usize,
     requests: usize,
     repeated: usize,
     faults: Vec<String>,
@@ -53,8 +56,9 @@ impl Truth {
         let known = self.contents.insert((id, name.clone(), is_deleted), message.to_owned());
         if *times > 1 {
             self.repeated += 1;
-            if !self.in_flight.remove(message) {
-                self.faults.push(format!("it was answered and came again: {record}"));
+            match self.in_flight.remove(message) {
+                Some(after) => self.farthest = self.farthest.max(after),
+                None => self.faults.push(format!("it was answered and came again: {record}")),
             }
             if known.as_deref() != Some(message) {
                 self.faults.push(format!("{message} was another change's before: {record}"));
@@ -72,8 +76,7 @@ impl Truth {
 
     /// A run was killed: its last requests had no answer, or one that nobody had read.
     fn killed(&mut self) {
-        let answered = self.run.len().saturating_sub(IN_FLIGHT);
-        self.in_flight.extend(self.run.drain(..).skip(answered));
+        self.in_flight.extend(self.run.drain(..).rev().zip(1..=IN_FLIGHT));
     }
 
     /// A run came to its end, so nothing of it or of those before is open any more.
@@ -253,7 +256,8 @@ fn a_killed_sync_loses_nothing_and_sends_at_most_what_was_in_flight_again() {
     assert_eq!(truth.lock().unwrap().requests, requests, "there is nothing left to send");
     // The moments are spread over the life of a sync.
     let of = |state: &str| states.get(state).copied().unwrap_or(0);
-    println!("{kills} kills in {states:?}, {} records came twice", truth.lock().unwrap().repeated);
+    let truth = truth.lock().unwrap();
+    println!("{kills} kills in {states:?}, {} records twice, the last {} of a run", truth.repeated, truth.farthest);
     assert!(of("loading") >= KILLS / 5 && of("loading") < kills, "{states:?}");
 }
 
