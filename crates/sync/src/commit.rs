@@ -79,7 +79,8 @@ impl Engine {
     /// checkpoint, the rest stays pending. The caller holds the mapping's lock, so none of them still runs.
     pub(crate) async fn recover(&self, mapping: &str, observer: &dyn Observer) -> Result<(), Problem> {
         let open = self.store.unfinished(mapping).await.map_err(|error| Problem::of_store(&error))?;
-        for row in open {
+        // A held sync sent nothing; it stays what it was.
+        for row in open.into_iter().filter(|row| row.state != SyncState::Held) {
             let delivered = self.recover_one(&row).await?;
             observer.progress(Progress::Recovered { mapping, sync: row.id, delivered });
         }
@@ -147,6 +148,11 @@ impl Engine {
         let (syncs, history) = (places::syncs(&self.settings.folder, mapping), self.history());
         let keep = store::Keep { days: self.settings.history_days, bytes: self.settings.history_bytes };
         let now = self.clock.now();
+        if let Some(days) = keep.days
+            && let Ok(before) = now.checked_sub(jiff::SignedDuration::from_hours(i64::from(days) * 24))
+        {
+            self.store.forget_syncs_before(before).await.map_err(|error| Problem::of_store(&error))?;
+        }
         blocking(move || {
             if let Err(error) = remove_old(&syncs, CHANGE_SETS_KEPT) {
                 tracing::warn!(error = chain(&error), "old change sets cannot be removed");

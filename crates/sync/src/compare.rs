@@ -20,7 +20,7 @@ use crate::{
 /// Batches that may wait between source and comparison.
 const BATCHES_WAITING: usize = 4;
 /// What the rest of the process needs of the memory limit: batches under way, buffers, the program itself.
-const MEMORY_FOR_THE_REST: u64 = 96 * 1024 * 1024;
+const MEMORY_FOR_THE_REST: u64 = 160 * 1024 * 1024;
 
 /// One mapping that takes part in an extract.
 #[derive(Debug, Clone)]

@@ -80,7 +80,50 @@ struct Settled {
     exchange: Option<Arc<Exchange>>,
 }
 
-type Underway = Arc<Mutex<HashMap<u64, Told>>>;
+/// What history will tell of the changes that have no fate yet.
+#[derive(Debug, Default)]
+struct Underway {
+    told: Mutex<HashMap<u64, Told>>,
+    /// Fates come only when all is sent, so of each change the operation alone is kept.
+    whole: bool,
+    operations: Mutex<Vec<Operation>>,
+}
+
+impl Underway {
+    fn note(&self, told: Vec<(u64, Told)>) {
+        if self.whole {
+            let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+            for (index, told) in told {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                if operations.len() <= index {
+                    operations.resize(index + 1, told.operation);
+                }
+                operations[index] = told.operation;
+            }
+        } else {
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+        }
+    }
+
+    fn take(&self, fates: impl Iterator<Item = Fate>) -> Vec<Settled> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_whole = |index: u64| {
+            let operation = *operations.get(usize::try_from(index).ok()?)?;
+            Some(Told { operation, payload: None, before: None, after: None })
+        };
+        fates
+            .map(|fate| Settled {
+                index: fate.index,
+                told: if self.whole { of_whole(fate.index) } else { told.remove(&fate.index) },
+                key: fate.key,
+                outcome: Some(fate.outcome),
+                attempts: fate.attempts,
+                exchange: fate.exchange,
+            })
+            .collect()
+    }
+}
 
 impl Engine {
     /// Maps and sends a change set, and journals every outcome before it counts it.
@@ -95,7 +138,8 @@ impl Engine {
         let mapping = &begun.mapping;
         let recorder = Recorder::open(self, begun, counts).await?;
         let destination = mapping.connection.destination.clone();
-        let announced = Announced { destination, journal: recorder.journal.clone() };
+        let whole = destination.facts().action(&mapping.action).is_some_and(|action| action.whole);
+        let announced = Announced { destination, journal: recorder.journal.clone(), whole };
         let plan = LoadPlan {
             destination: Arc::new(announced),
             wire: mapping.connection.wire.clone(),
@@ -103,12 +147,12 @@ impl Engine {
             mode: mapping.choice.mode(),
             sync: begun.id.to_string(),
             batch: own_limits(mapping),
-            retry: mapping.retry.clone(),
+            retry: mapping.retry,
         };
         let (payloads, input) = mpsc::channel(WAITING);
         let (fates, settled) = mpsc::channel(WAITING);
         let (local, local_settled) = mpsc::channel(WAITING);
-        let underway: Underway = Arc::default();
+        let underway = Arc::new(Underway { whole, ..Underway::default() });
         // Cancelled too when the journal fails: nothing may be sent that could not be remembered.
         let halt = cancel.child_token();
         let mapper = map_all(mapping.clone(), change_set.clone(), payloads, local, underway.clone(), halt.clone());
@@ -150,7 +194,7 @@ async fn map_all(
     change_set: ChangeSet,
     payloads: mpsc::Sender<Payload>,
     local: mpsc::Sender<Settled>,
-    underway: Underway,
+    underway: Arc<Underway>,
     halt: CancellationToken,
 ) -> Result<(), Problem> {
     let unreadable = |error: changes::ChangeSetError| Problem::new("change_set_unreadable", chain(&error));
@@ -201,12 +245,13 @@ fn map_chunk(mapping: &Mapping, chunk: &ChangeChunk, underway: &Underway) -> (Ve
                 settled.push(local(Some(told(None)), Some(Outcome::rejected(code, message))));
             }
             Mapped::Payload(payload) => {
-                told_of.push((index, told(Some(payload.fields.to_json()))));
+                let shown = (!underway.whole).then(|| mapping.connection.wire.redact(&payload.fields.to_json()));
+                told_of.push((index, told(shown)));
                 ready.push(payload);
             }
         }
     }
-    underway.lock().unwrap_or_else(PoisonError::into_inner).extend(told_of);
+    underway.note(told_of);
     (ready, settled)
 }
 
@@ -289,17 +334,7 @@ impl<'a> Recorder<'a> {
                 count = local.recv_many(&mut from_mapper, WAITING), if mapper_open => mapper_open = count > 0,
             }
             let mut settled: Vec<Settled> = std::mem::take(&mut from_mapper);
-            {
-                let mut underway = underway.lock().unwrap_or_else(PoisonError::into_inner);
-                settled.extend(from_loader.drain(..).map(|fate: Fate| Settled {
-                    index: fate.index,
-                    told: underway.remove(&fate.index),
-                    key: fate.key,
-                    outcome: Some(fate.outcome),
-                    attempts: fate.attempts,
-                    exchange: fate.exchange,
-                }));
-            }
+            settled.extend(underway.take(from_loader.drain(..)));
             if settled.is_empty() {
                 continue;
             }

@@ -88,8 +88,21 @@ impl Engine {
     /// The mapping runs, or a key is not in the checkpoint.
     pub async fn reset(&self, mapping: &str, keys: &[String], observer: &dyn Observer) -> Result<u64, Problem> {
         let _lock = self.lock(mapping, "reset").await?;
-        self.recover(mapping, observer).await?;
-        let checkpoint = self.open_checkpoint(mapping).await?;
+        let opened = match self.recover(mapping, observer).await {
+            Ok(()) => self.open_checkpoint(mapping).await,
+            Err(problem) => Err(problem),
+        };
+        let checkpoint = match opened {
+            Ok(checkpoint) => checkpoint,
+            // A damaged checkpoint can be forgotten, and is put aside for whoever wants to look.
+            Err(problem) if keys.is_empty() && problem.code == "checkpoint_unreadable" => {
+                let folder = self.checkpoint_folder(mapping);
+                let aside = folder.with_extension(format!("damaged-{}", self.clock.now().as_second()));
+                blocking(move || std::fs::rename(folder, aside)).await??;
+                self.open_checkpoint(mapping).await?
+            }
+            Err(problem) => return Err(problem),
+        };
         let before = checkpoint.len();
         let keys = keys.to_vec();
         let after = blocking(move || {

@@ -67,11 +67,23 @@ impl Problem {
     }
 
     pub(crate) fn of_compare(error: &CompareError) -> Self {
-        Self::new("compare_failed", chain(error))
+        Self::of_disk(error).unwrap_or_else(|| Self::new("compare_failed", chain(error)))
     }
 
     pub(crate) fn of_checkpoint(error: &CheckpointError) -> Self {
-        Self::new("checkpoint_unreadable", chain(error))
+        Self::of_disk(error).unwrap_or_else(|| Self::new("checkpoint_unreadable", chain(error)))
+    }
+
+    /// The problem of a disk that takes no more, if that is behind the error.
+    pub(crate) fn of_disk(error: &(dyn Error + 'static)) -> Option<Self> {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let causes = std::iter::successors(Some(error), |&error| error.source());
+        let full = causes
+            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .any(|cause| matches!(cause.kind(), StorageFull | QuotaExceeded | FileTooLarge));
+        let hint =
+            "free the disk, or let `settings.data` name a folder on a larger one; what was delivered is not sent again";
+        full.then(|| Self::new("disk_full", chain(error)).with_hint(hint))
     }
 
     pub(crate) fn of_store(error: &StoreError) -> Self {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use changes::Journal;
 use kit::{Batch, DeliveryError, Destination, Facts, Payload, Wire, WireSettings};
-use records::Outcome;
+use records::{Outcome, OutcomeKind};
 
-use crate::{engine::blocking, problem::chain};
+use crate::{engine::blocking, load::code, problem::chain};
 
 /// The journal's code for a change that is being sent. Its outcome comes later and counts in its place.
 pub(crate) const SENDING: u8 = 5;
@@ -16,11 +16,14 @@ pub(crate) const SENDING: u8 = 5;
 /// A journal that the sender and the recorder share.
 pub(crate) type SharedJournal = Arc<Mutex<Journal>>;
 
-/// A destination whose every call stands in the journal first.
+/// A destination whose every call stands in the journal first, and whose answers do before anyone hears of them: so
+/// no more than the batches under way can ever be in doubt.
 #[derive(Debug)]
 pub(crate) struct Announced {
     pub destination: Arc<dyn Destination>,
     pub journal: SharedJournal,
+    /// What a call took is provisional until the whole is finished, so it is not journalled here.
+    pub whole: bool,
 }
 
 /// Appends to the journal and waits until it is on the disk.
@@ -28,6 +31,20 @@ pub(crate) fn write(journal: &SharedJournal, entries: &[(u64, u8)]) -> Result<()
     let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
     journal.append(entries)?;
     journal.sync()
+}
+
+impl Announced {
+    async fn remember(&self, entries: Vec<(u64, u8)>) -> Result<(), DeliveryError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let journal = self.journal.clone();
+        match blocking(move || write(&journal, &entries)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(DeliveryError::Settings { message: chain(&error) }),
+            Err(problem) => Err(DeliveryError::Settings { message: problem.message }),
+        }
+    }
 }
 
 #[async_trait]
@@ -45,16 +62,18 @@ impl Destination for Announced {
     }
 
     async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
-        let journal = self.journal.clone();
         let entries: Vec<(u64, u8)> = batch.records.iter().map(|payload| (payload.index, SENDING)).collect();
-        let written = blocking(move || write(&journal, &entries)).await;
-        let message = match written {
-            Ok(Ok(())) => return self.destination.deliver(batch, wire).await,
-            Ok(Err(error)) => chain(&error),
-            Err(problem) => problem.message,
-        };
         // What could not be remembered must not be sent. This ends the load with the rest pending.
-        Err(DeliveryError::Settings { message })
+        self.remember(entries).await?;
+        let outcomes = self.destination.deliver(batch, wire).await?;
+        // Another count of outcomes says nothing about any record; the loader judges that.
+        if !self.whole && outcomes.len() == batch.records.len() {
+            let delivered = batch.records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_delivered());
+            let entries: Vec<(u64, u8)> =
+                delivered.map(|(payload, _)| (payload.index, code(OutcomeKind::Delivered))).collect();
+            self.remember(entries).await?;
+        }
+        Ok(outcomes)
     }
 
     fn group(&self, action: &str, payload: &Payload) -> String {

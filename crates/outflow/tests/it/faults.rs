@@ -241,7 +241,8 @@ fn a_checkpoints_file_that_is_cut_short_or_changed_stops_the_sync_with_its_name(
         } else {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             expect(&run, 1, &["the checkpoint is damaged: ", &name, "restore the file from a backup, or reset"]);
-            std::fs::remove_dir_all(&folder).unwrap();
+            // What the message says to do.
+            expect(&project.run(&["reset", "customers"]), 0, &[]);
             expect(&project.run(&["baseline", "customers"]), 0, &[]);
             expect(&project.run(&["sync", "customers"]), 0, &["nothing changed"]);
         }
@@ -379,15 +380,20 @@ fn many() -> (Project, Sink) {
     (project, sink)
 }
 
-/// A sync after the fault brings what is left of these records, and nothing that was delivered before it.
+/// Four requests of a hundred records: what is under way when the disk takes no more comes again.
+const IN_FLIGHT: usize = 400;
+
+/// A sync after the fault brings what is left of these records, and what was in flight when it came.
 #[track_caller]
 fn recovers(project: &Project, sink: &Sink, records: usize) {
     let report = project.json(&["sync", "customers"]);
     assert_eq!(report["syncs"][0]["ending"], "done", "{report}");
     let mut ids: Vec<_> = sink.records().iter().map(|record| record["id"].as_i64().unwrap()).collect();
     let came = ids.len();
+    ids.sort_unstable();
     ids.dedup();
-    assert_eq!((ids.len(), came), (records, records));
+    assert_eq!(ids.len(), records);
+    assert!(came - records <= IN_FLIGHT, "{} records came again", came - records);
     assert_eq!(project.json(&["status"])["mappings"][0]["records"], records);
 }
 

@@ -23,9 +23,10 @@ const CONCURRENCY: usize = 2;
 const KILLS: u32 = 40;
 /// After so many kills a sync runs to its end.
 const KILLS_IN_A_ROW: u32 = 8;
-/// A kill leaves open whether these were taken: the records of the requests under way, and of those just answered
-/// whose outcomes had not reached the journal yet.
-const IN_FLIGHT: usize = 3 * CONCURRENCY * BATCH;
+/// A kill leaves open whether these were taken: the records of the requests under way.
+const IN_FLIGHT: usize = CONCURRENCY * BATCH;
+/// They are among the last that came, but not the very last: one request may take longer than the others.
+const LAST: usize = 3 * IN_FLIGHT;
 
 /// What the endpoint holds, and what came to it.
 #[derive(Default)]
@@ -43,6 +44,8 @@ struct Truth {
     farthest: usize,
     requests: usize,
     repeated: usize,
+    /// How many may have come again: what was in flight at each kill.
+    in_flight_max: usize,
     faults: Vec<String>,
 }
 
@@ -76,7 +79,8 @@ impl Truth {
 
     /// A run was killed: its last requests had no answer, or one that nobody had read.
     fn killed(&mut self) {
-        self.in_flight.extend(self.run.drain(..).rev().zip(1..=IN_FLIGHT));
+        self.in_flight_max += self.run.len().min(IN_FLIGHT);
+        self.in_flight.extend(self.run.drain(..).rev().zip(1..=LAST));
     }
 
     /// A run came to its end, so nothing of it or of those before is open any more.
@@ -88,6 +92,8 @@ impl Truth {
     #[track_caller]
     fn check(&self) {
         assert!(self.faults.is_empty(), "{} faults, such as: {}", self.faults.len(), self.faults[0]);
+        let (repeated, most) = (self.repeated, self.in_flight_max);
+        assert!(repeated <= most, "{repeated} records came again, and at most {most} were in flight");
     }
 }
 
