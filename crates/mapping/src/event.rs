@@ -184,7 +184,7 @@ impl<'a> Event<'a> {
                     }
                 }
             }
-            Cell::Timestamp(micros) | Cell::TimestampTz(micros) => Val::text(crate::moment::timestamp_text(micros)),
+            Cell::Timestamp(micros) | Cell::TimestampTz(micros) => Val::text(records::timestamp_text(micros)),
             Cell::Date(_) | Cell::Time(_) | Cell::Binary(_) => Val::text(cell.to_text()),
         })
     }

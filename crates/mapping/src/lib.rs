@@ -13,7 +13,6 @@ mod fields;
 mod javascript;
 mod liquid;
 mod mode;
-mod moment;
 mod node;
 mod path;
 mod program;

@@ -5,9 +5,11 @@ use arrow_array::{
     TimestampMicrosecondArray, cast::AsArray,
 };
 use base64::Engine as _;
-use jiff::civil;
 
-use crate::{Kind, Value};
+use crate::{
+    Kind, Value,
+    moment::{date_text, time_text, timestamp_text},
+};
 
 /// One cell, in the form of its column's [`Kind`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,54 +104,5 @@ impl Cell<'_> {
             Cell::Timestamp(micros) | Cell::TimestampTz(micros) => timestamp_text(micros),
             Cell::Binary(bytes) => base64::engine::general_purpose::STANDARD.encode(bytes),
         }
-    }
-}
-
-fn date_text(days: i32) -> String {
-    match days {
-        i32::MAX => "infinity".to_owned(),
-        i32::MIN => "-infinity".to_owned(),
-        _ => {
-            let epoch = civil::date(1970, 1, 1);
-            match epoch.checked_add(jiff::Span::new().try_days(days).unwrap_or_default()) {
-                Ok(date) => date.to_string(),
-                Err(_) => format!("{days} days after 1970-01-01"),
-            }
-        }
-    }
-}
-
-fn fraction(micros: i64) -> String {
-    match micros {
-        whole if whole % 1000 == 0 => format!(".{:03}", whole / 1000),
-        micros => format!(".{micros:06}"),
-    }
-}
-
-/// A time of day as ISO 8601: `13:14:15`, with a fraction only if there is one.
-pub fn time_text(micros: i64) -> String {
-    let seconds = micros.div_euclid(1_000_000);
-    let rest = micros.rem_euclid(1_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let fraction = if rest == 0 { String::new() } else { fraction(rest) };
-    format!("{hour:02}:{minute:02}:{second:02}{fraction}")
-}
-
-/// Microseconds since 1970 as RFC 3339 in UTC, with milliseconds as JavaScript prints them, or with
-/// microseconds if there are any: `2024-02-29T13:14:15.016Z`. A time stamp without a zone is taken as UTC.
-pub fn timestamp_text(micros: i64) -> String {
-    match micros {
-        i64::MAX => return "infinity".to_owned(),
-        i64::MIN => return "-infinity".to_owned(),
-        _ => {}
-    }
-    match jiff::Timestamp::from_microsecond(micros) {
-        Ok(timestamp) => {
-            let utc = jiff::tz::TimeZone::UTC.to_datetime(timestamp);
-            let (date, time) = (utc.date(), utc.time());
-            let fraction = fraction(i64::from(time.subsec_nanosecond() / 1000));
-            format!("{date}T{:02}:{:02}:{:02}{fraction}Z", time.hour(), time.minute(), time.second())
-        }
-        Err(_) => format!("{micros} microseconds after 1970-01-01"),
     }
 }

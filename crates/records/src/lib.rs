@@ -9,16 +9,21 @@ mod environment;
 mod ids;
 mod json;
 mod key;
+mod moment;
 mod outcome;
 mod value;
 
 pub use canonical::{canonical_bytes, column_seed};
-pub use cell::{Cell, CellError, cell, time_text, timestamp_text};
+pub use cell::{Cell, CellError, cell};
 pub use change::{ChangeView, Counts, Operation, RecordView};
 pub use column::{Column, Kind, Schema, SchemaError};
 pub use environment::{Clock, Random};
 pub use ids::{IdError, MessageId, SyncId};
 pub use json::{JsonError, number_text, write_number, write_text};
 pub use key::{KeyColumns, KeyError, KeyHash};
+pub use moment::{civil, time_text, timestamp_text};
 pub use outcome::{Outcome, OutcomeKind};
 pub use value::{Object, Value};
+
+#[cfg(test)]
+mod tests;

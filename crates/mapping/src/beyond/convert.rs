@@ -246,7 +246,7 @@ impl DateForm {
             Form::Unix => Val::Int(at.as_second()),
             Form::UnixMillis => Val::Int(at.as_millisecond()),
             Form::Date => Val::text(zoned.date().to_string()),
-            Form::Iso if self.zone.is_none() => Val::text(crate::moment::timestamp_text(at.as_microsecond())),
+            Form::Iso if self.zone.is_none() => Val::text(records::timestamp_text(at.as_microsecond())),
             Form::Iso => printed("%Y-%m-%dT%H:%M:%S%.3f%:z", &zoned),
             Form::Pattern(pattern) => printed(pattern, &zoned),
         })
