@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use changes::{Bits, ChangeChunk, ChangeSet, Journal};
+use changes::{Bits, ChangeChunk, ChangeSet, Chunks, Journal};
 use kit::{BatchLimits, Exchange, Fate, LoadPlan, Payload};
 use records::{Counts, Operation, Outcome, OutcomeKind};
 use store::{FailedRecord, HistoryExchange, HistoryRow, HistoryWriter};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine, Mapping, Observer, Problem, Progress,
-    engine::{Begun, blocking, places},
+    engine::{Begun, begin_blocking, blocking, places},
     map::{self, Mapped},
     problem::chain,
     sending::{self, Announced, SharedJournal},
@@ -188,7 +188,8 @@ fn own_limits(mapping: &Mapping) -> Option<BatchLimits> {
     })
 }
 
-/// Maps chunk after chunk on a blocking thread and hands payloads on as fast as they are taken.
+/// Maps chunk after chunk on a blocking thread and hands payloads on as fast as they are taken. While those of one
+/// chunk are taken, the next is being mapped.
 async fn map_all(
     mapping: Arc<Mapping>,
     change_set: ChangeSet,
@@ -199,20 +200,23 @@ async fn map_all(
 ) -> Result<(), Problem> {
     let unreadable = |error: changes::ChangeSetError| Problem::new("change_set_unreadable", chain(&error));
     let opened = blocking(move || change_set.chunks(0)).await?;
-    let mut chunks = opened.map_err(unreadable)?;
+    let chunks = opened.map_err(unreadable)?;
+    let begin = |mut chunks: Chunks| {
+        let (mapping, underway) = (mapping.clone(), underway.clone());
+        begin_blocking(move || {
+            let chunk = chunks.next();
+            (chunk.map(|chunk| chunk.map(|chunk| map_chunk(&mapping, &chunk, &underway))), chunks)
+        })
+    };
+    let mut next = begin(chunks);
     loop {
+        let (mapped, rest) = next.await?;
+        let Some(mapped) = mapped else { return Ok(()) };
         if halt.is_cancelled() {
             return Ok(());
         }
-        let (mapping, underway) = (mapping.clone(), underway.clone());
-        let next = blocking(move || {
-            let chunk = chunks.next();
-            (chunk.map(|chunk| chunk.map(|chunk| map_chunk(&mapping, &chunk, &underway))), chunks)
-        });
-        let (next, rest) = next.await?;
-        chunks = rest;
-        let Some(next) = next else { return Ok(()) };
-        let (ready, settled) = next.map_err(unreadable)?;
+        next = begin(rest);
+        let (ready, settled) = mapped.map_err(unreadable)?;
         for one in settled {
             if local.send(one).await.is_err() {
                 return Ok(());
