@@ -136,9 +136,9 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<Loaded, Problem> {
         let mapping = &begun.mapping;
-        let recorder = Recorder::open(self, begun, counts).await?;
         let destination = mapping.connection.destination.clone();
         let whole = destination.facts().action(&mapping.action).is_some_and(|action| action.whole);
+        let recorder = Recorder::open(self, begun, counts, whole).await?;
         let announced = Announced { destination, journal: recorder.journal.clone(), whole };
         let plan = LoadPlan {
             destination: Arc::new(announced),
@@ -288,6 +288,8 @@ struct Recorder<'a> {
 /// What the recorder writes to on a blocking thread.
 struct Files {
     journal: SharedJournal,
+    /// What was delivered is not in the journal yet: a whole counts only when it is finished.
+    whole: bool,
     /// None after the history could not be written: it is no reason to stop.
     history: Option<HistoryWriter>,
     /// The exchange written last, with its number: records of one batch come one after another.
@@ -295,7 +297,7 @@ struct Files {
 }
 
 impl<'a> Recorder<'a> {
-    async fn open(engine: &'a Engine, begun: &'a Begun, counts: Counts) -> Result<Self, Problem> {
+    async fn open(engine: &'a Engine, begun: &'a Begun, counts: Counts, whole: bool) -> Result<Self, Problem> {
         let journal: PathBuf = places::journal(&begun.folder);
         let history = places::history(&engine.settings.folder);
         let (steps, id, name) = (engine.steps.clone(), begun.id, begun.mapping.name.clone());
@@ -305,7 +307,7 @@ impl<'a> Recorder<'a> {
                 .inspect_err(|error| tracing::warn!(error = chain(error), "the history cannot be written"))
                 .ok();
             let journal = Arc::new(Mutex::new(journal));
-            Ok::<_, Problem>(Files { journal, history, exchange: None })
+            Ok::<_, Problem>(Files { journal, whole, history, exchange: None })
         });
         let files = files.await??;
         Ok(Self {
@@ -389,14 +391,16 @@ impl<'a> Recorder<'a> {
 
 impl Files {
     fn write(&mut self, settled: &[Settled], now: jiff::Timestamp) -> Result<(), Problem> {
-        let entries: Vec<(u64, u8)> = settled
-            .iter()
-            .map(|one| (one.index, one.outcome.as_ref().map_or(SKIPPED, |outcome| code(outcome.kind()))))
-            .collect();
+        let entry = |one: &Settled| (one.index, one.outcome.as_ref().map_or(SKIPPED, |outcome| code(outcome.kind())));
+        // What a call delivered was journalled before the call was over.
+        let missing = |(_, found): &(u64, u8)| self.whole || *found != code(OutcomeKind::Delivered);
+        let entries: Vec<(u64, u8)> = settled.iter().map(entry).filter(missing).collect();
         let failed = |error: changes::JournalError| {
             Problem::new("journal", chain(&error)).with_hint("free the disk; what was delivered is not sent again")
         };
-        sending::write(&self.journal, &entries).map_err(failed)?;
+        if !entries.is_empty() {
+            sending::write(&self.journal, &entries).map_err(failed)?;
+        }
         for one in settled {
             if let (Some(outcome), Some(told)) = (&one.outcome, &one.told)
                 && let Err(error) = self.tell(one, outcome, told, now)
