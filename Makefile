@@ -26,6 +26,7 @@ bench: ## measure syncs against plain COPY on a PostgreSQL of its own (SCALE=2M|
 	scripts/test-dependencies.sh
 	cargo build --profile demo --package outflow --package benches
 	@target="$${CARGO_TARGET_DIR:-target}" && "$$target/demo/benches" "$$target/demo/outflow" $(SCALE)
+	scripts/bench-mapping.sh
 
 schema: ## write the JSON Schema of project files anew, after a change of their form
 	cargo run --quiet --package outflow -- schema > schema/outflow.schema.json.new

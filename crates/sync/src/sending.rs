@@ -71,7 +71,8 @@ impl Destination for Announced {
             let delivered = batch.records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_delivered());
             let entries: Vec<(u64, u8)> =
                 delivered.map(|(payload, _)| (payload.index, code(OutcomeKind::Delivered))).collect();
-            self.remember(entries).await?;
+            // They were taken, and nothing says so: for us no answer came.
+            self.remember(entries).await.map_err(|error| DeliveryError::NoAnswer { message: error.to_string() })?;
         }
         Ok(outcomes)
     }
