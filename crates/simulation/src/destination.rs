@@ -169,7 +169,10 @@ impl Destination for FakeDestination {
         Ok("the fake destination".to_owned())
     }
 
-    async fn deliver(&self, batch: &Batch, _: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+    async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+        if wire.is_preview() {
+            return Err(DeliveryError::Preview);
+        }
         if self.fate.is_dead() {
             return Err(DeliveryError::Unreachable { message: "the process is dead".to_owned() });
         }

@@ -11,7 +11,10 @@ use kit::{Facts, RetrySettings, Wire};
 use mapping::{Condition, DeletedValues, Fields, Program, SyncMode};
 use records::Value;
 use store::Store;
-use sync::{Choice, Connection, Ending, Engine, Guards, Mapping, Model, Settings, SyncOptions, SyncReport, Unobserved};
+use sync::{
+    Choice, Connection, Ending, Engine, Guards, Mapping, Model, PlanOptions, Settings, SyncOptions, SyncReport,
+    Unobserved,
+};
 
 use crate::{
     clock::{Dice, FakeClock},
@@ -137,6 +140,9 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
             lock(&world.truth).payloads.clear();
             world.fate.tell("the mapping is edited".to_owned());
         }
+        if world.dice.chance(20) {
+            world.plan().await?;
+        }
         let faults = world.draw();
         world.fate.tell(format!("sync {round}: {} rows, {faults:?}", lock(&world.warehouse).rows.len()));
         let confirmed = world.dice.chance(60);
@@ -256,6 +262,20 @@ impl World {
             mirror: !self.condition,
         })?;
         Ok(report)
+    }
+
+    /// A plan says what a sync would do, and changes nothing here or there.
+    async fn plan(&self) -> Result<(), String> {
+        let cancel = self.fate.arm(Faults::default());
+        let (calls, remembered) = (lock(&self.truth).calls, self.checkpoint()?);
+        let syncs = self.store.syncs(None, u32::MAX).await.map_err(|error| error.to_string())?;
+        let plans = self.engine().plan(&[self.mapping()?], &PlanOptions::default(), &Unobserved, &cancel).await;
+        if let Some(Err(problem)) = plans.first() {
+            return Err(format!("a plan fails: {}", problem.message));
+        }
+        let syncs_now = self.store.syncs(None, u32::MAX).await.map_err(|error| error.to_string())?;
+        let same = calls == lock(&self.truth).calls && remembered == self.checkpoint()? && syncs == syncs_now;
+        if same { Ok(()) } else { Err("a plan changed something".to_owned()) }
     }
 
     /// The checkpoint's records, read as a new process would.

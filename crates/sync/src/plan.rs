@@ -12,7 +12,7 @@ use records::{Counts, Operation, SyncId, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Engine, Held, Mapping, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange, SampleRequest,
+    Connection, Engine, Held, Mapping, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange, SampleRequest,
     UnusableRecord,
     compare::{Comparing, Extracted, Target},
     engine::{blocking, places},
@@ -163,8 +163,6 @@ impl Engine {
         })
     }
 }
-
-use crate::Connection;
 
 fn held_plan(mapping: &str, held: Held) -> Plan {
     Plan {
