@@ -1,7 +1,20 @@
 //! The tools that Outflow delivers to: one folder each, and one line each in the list below.
 
+mod braze;
+mod customerio;
 mod file;
 mod http;
+mod hubspot;
+mod intercom;
+mod iterable;
+mod klaviyo;
+mod mixpanel;
+mod salesforce;
+mod segment;
+#[path = "segment-profiles/mod.rs"]
+mod segment_profiles;
+mod slack;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -18,10 +31,29 @@ struct Listed {
     connect: Connect,
 }
 
+/// A line of the list: the folder, whose name is the slug, and its module.
+macro_rules! listed {
+    ($slug:literal, $module:ident) => {
+        Listed { slug: $slug, facts: include_str!(concat!($slug, "/destination.yaml")), connect: $module::connect }
+    };
+}
+
 /// One line per folder.
-const LIST: [Listed; 2] = [
-    Listed { slug: "file", facts: include_str!("file/destination.yaml"), connect: file::connect },
-    Listed { slug: "http", facts: include_str!("http/destination.yaml"), connect: http::connect },
+const LIST: [Listed; 14] = [
+    listed!("braze", braze),
+    listed!("customerio", customerio),
+    listed!("file", file),
+    listed!("http", http),
+    listed!("hubspot", hubspot),
+    listed!("intercom", intercom),
+    listed!("iterable", iterable),
+    listed!("klaviyo", klaviyo),
+    listed!("mixpanel", mixpanel),
+    listed!("salesforce", salesforce),
+    listed!("segment", segment),
+    listed!("segment-profiles", segment_profiles),
+    listed!("slack", slack),
+    listed!("webhook", webhook),
 ];
 
 /// The names of all destinations, as project files have them.

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::redaction::form_encoded;
-use crate::wire::{Request, Wire};
-use crate::{DeliveryError, Meaning, Statuses};
+use crate::{DeliveryError, Meaning, Request, Statuses, Wire};
 
 /// How requests are signed in.
 #[derive(Clone, Default)]
@@ -165,21 +162,13 @@ impl ClientCredentials {
         }
         pairs.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         pairs.extend(self.audience.as_deref().map(|audience| ("audience", audience)));
-        let mut headers = vec![
-            ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
-            ("accept".to_owned(), "application/json".to_owned()),
-        ];
+        let mut request =
+            Request::post(self.token_url.clone()).header("accept", "application/json").form(pairs).secret();
         if !self.in_body {
-            headers.push(("authorization".to_owned(), basic(&self.client_id, &self.client_secret)));
+            request = request.header("authorization", basic(&self.client_id, &self.client_secret));
         }
-        let request = Request {
-            method: Method::POST,
-            url: self.token_url.clone(),
-            headers,
-            body: Bytes::from(form_encoded(pairs)),
-        };
         // The request itself has not left while its token is being fetched.
-        let answer = wire.send_unsigned(request).await.map_err(|error| match error {
+        let answer = Box::pin(wire.send(request)).await.map_err(|error| match error {
             DeliveryError::NoAnswer { message } => {
                 DeliveryError::Unreachable { message: format!("no token: {message}") }
             }

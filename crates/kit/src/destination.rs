@@ -1,10 +1,14 @@
 //! What a tool's connector does: deliver a batch of payloads and say what became of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Facts, Wire, WireSettings};
 use async_trait::async_trait;
-use records::{Operation, Outcome, Value};
+use records::{Object, Operation, Outcome, Value};
+
+use crate::choices::{ChoicePage, ChoiceQuery};
+use crate::job::{Job, JobLog};
+use crate::{Facts, Wire, WireSettings};
 
 /// One mapped and validated record on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +31,51 @@ pub struct Batch {
     pub mode: mapping::SyncMode,
     /// Names the sync, for destinations that write one thing a sync (a file).
     pub sync: String,
+    /// Whether the mapping sends batches. If so, the request has the form the tool has for many records, even when
+    /// there is one; if not, there is one record, and the request has the form for a single one.
+    pub batching: bool,
+    pub settings: Arc<MappingSettings>,
     pub records: Vec<Payload>,
+    /// Where a job that works on at the tool is written down. None: nowhere, as in a preview.
+    pub jobs: Option<Arc<dyn JobLog>>,
+}
+
+/// What a mapping says for all of its records, beside its fields.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MappingSettings {
+    /// `__segment_internal_matching_key`.
+    pub matching_key: Option<String>,
+    /// What hooks gave when the mapping was saved: the hook's slug and its outputs.
+    pub hook_outputs: Object,
+    /// What earlier actions on the same event left for this one. Always empty in a sync, where each mapping stands by
+    /// itself; the original's recorded cases set it.
+    pub transaction: Object,
+}
+
+impl Batch {
+    /// The same without records.
+    pub fn head(&self) -> Self {
+        Self {
+            action: self.action.clone(),
+            sync: self.sync.clone(),
+            settings: Arc::clone(&self.settings),
+            jobs: self.jobs.clone(),
+            records: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Writes down, durably, that a job has been made at the tool for this batch, before the tool is told to begin.
+    /// After a crash [`Destination::resume`] gets the token and asks what became of the records.
+    ///
+    /// # Errors
+    /// It could not be written down, so the job must not begin.
+    pub async fn job_started(&self, token: &Value) -> Result<(), DeliveryError> {
+        let Some(jobs) = &self.jobs else { return Ok(()) };
+        let records: Vec<u64> = self.records.iter().map(|record| record.index).collect();
+        let written = jobs.started(&records, &token.to_json()).await;
+        written.map_err(|message| DeliveryError::Unreachable { message: format!("the job cannot be noted: {message}") })
+    }
 }
 
 /// Why a whole call failed. A closed set that carries the decision; what befell single records is an [`Outcome`].
@@ -89,6 +137,39 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     /// The payloads of a batch must agree in this, or they are put into different batches. Default: all agree.
     fn group(&self, _action: &str, _payload: &Payload) -> String {
         String::new()
+    }
+
+    /// One page of the values that a dynamic field may have, as the tool knows them. Default: none.
+    ///
+    /// # Errors
+    /// As [`Destination::check`].
+    async fn choices(&self, _query: &ChoiceQuery, _wire: &Wire) -> Result<ChoicePage, DeliveryError> {
+        Ok(ChoicePage::default())
+    }
+
+    /// Does what a hook of an action does when a mapping is saved, such as making a list, and gives its outputs, an
+    /// object. Asked only for hooks that the facts have, with inputs that fit them.
+    ///
+    /// # Errors
+    /// As [`Destination::deliver`].
+    async fn save_mapping(
+        &self,
+        _action: &str,
+        hook: &str,
+        _inputs: &Value,
+        _wire: &Wire,
+    ) -> Result<Value, DeliveryError> {
+        Err(DeliveryError::Settings { message: format!("there is no hook `{hook}`") })
+    }
+
+    /// What became of the records of a job that [`Batch::job_started`] noted, when the program ended before its
+    /// results were read. One outcome for each record of the job, in their order. Default: nobody knows.
+    ///
+    /// # Errors
+    /// As [`Destination::deliver`]; the records then are in doubt.
+    async fn resume(&self, job: &Job, _wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+        let message = "the program ended before the results were read".to_owned();
+        Ok(job.records.iter().map(|_| Outcome::InDoubt { message: message.clone() }).collect())
     }
 
     /// Called once, after the last batch of a sync, if the action's facts say `whole: true`: until this succeeds,

@@ -33,6 +33,74 @@ pub struct Facts {
     /// What an answer's status means: `401: credentials_refused`, `5xx: retry`.
     #[serde(default)]
     pub statuses: Statuses,
+    /// How it is signed in to, where that is more than settings that the code reads.
+    #[serde(default)]
+    pub auth: AuthFacts,
+    /// Whether it is called over the network; if so, it has the settings of a connection.
+    #[serde(default = "yes")]
+    pub network: bool,
+    /// Recorded cases of the original that this does better than, so that they cannot agree.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a destination is signed in to.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthFacts {
+    pub scheme: AuthScheme,
+    /// Where a person grants access. For `oauth2`.
+    pub authorize_url: Option<String>,
+    /// Where a code or a refresh token is turned into a token. For `oauth2`.
+    pub token_url: Option<String>,
+    /// What is asked for. For `oauth2`.
+    pub scopes: Vec<String>,
+    /// Whether the client's id and secret stand in the body of a token request; otherwise they go as basic
+    /// authentication.
+    pub client_in_body: bool,
+    /// Further parameters of the page where access is granted.
+    pub authorize_parameters: std::collections::BTreeMap<String, String>,
+}
+
+/// The kinds of signing in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthScheme {
+    /// With settings that the destination reads itself, if any.
+    #[default]
+    Custom,
+    /// With a token that a person grants, or one that was made in the tool.
+    Oauth2,
+}
+
+/// A recorded case that this does not agree with, on purpose.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The id of the case.
+    pub case: String,
+    /// What the original gets wrong, and what is done instead.
+    pub reason: String,
+}
+
+/// Something an action does when a mapping is saved, such as making a list in the tool.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// `retlOnMappingSave` or `onMappingSave`.
+    pub slug: String,
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(deserialize_with = "mapping::fields_of_map_or_list")]
+    pub inputs: Vec<mapping::Field>,
+    /// What it gives, kept in the mapping.
+    #[serde(deserialize_with = "mapping::fields_of_map_or_list")]
+    pub outputs: Vec<mapping::Field>,
 }
 
 /// One setting of a destination.
@@ -93,6 +161,11 @@ pub struct Action {
     /// All records of a sync become visible together when it is finished, or none.
     #[serde(default)]
     pub whole: bool,
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
+    /// There for mappings that are brought over; another action does it better.
+    #[serde(default)]
+    pub deprecated: bool,
 }
 
 /// How much one call of an action takes.
@@ -180,7 +253,7 @@ impl Facts {
     /// # Errors
     /// The text is not YAML, has an unknown key or a wrong type, or contradicts itself.
     pub fn parse(yaml: &str) -> Result<Self, FactsError> {
-        let facts: Self = serde_saphyr::from_str(yaml).map_err(|error| {
+        let mut facts: Self = serde_saphyr::from_str(yaml).map_err(|error| {
             let location = error.location();
             FactsError {
                 message: without_place(&error.to_string()),
@@ -188,7 +261,11 @@ impl Facts {
                 column: location.map(|location| location.column()),
             }
         })?;
-        facts.contradiction().map_or(Ok(facts.clone()), |message| Err(FactsError { message, line: None, column: None }))
+        if let Some(message) = facts.contradiction() {
+            return Err(FactsError { message, line: None, column: None });
+        }
+        facts.settings.extend(crate::connection::settings_of(&facts));
+        Ok(facts)
     }
 
     /// The action of that slug.
@@ -225,6 +302,9 @@ impl Facts {
     }
 
     fn contradiction(&self) -> Option<String> {
+        if let Some(own) = self.settings.iter().find(|own| matches!(own.key.as_str(), "connection" | "oauth")) {
+            return Some(format!("the setting `{}` is there for every destination", own.key));
+        }
         if self.slug.is_empty() || !self.slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         {
             return Some(format!("the slug `{}` may hold lower-case letters, digits and `-` only", self.slug));

@@ -2,14 +2,19 @@
 
 mod answer;
 mod auth;
+mod choices;
+mod connection;
 mod destination;
 mod exchange;
 mod facts;
+mod job;
 mod limiter;
 mod load;
 mod pace;
 mod preview;
+pub mod recorded;
 mod redaction;
+mod request;
 mod signature;
 mod source;
 mod statuses;
@@ -22,15 +27,22 @@ mod wire;
 
 pub use answer::Answer;
 pub use auth::{Auth, ClientCredentials};
-pub use destination::{Batch, DeliveryError, Destination, Payload};
+pub use choices::{ChoicePage, ChoiceQuery, DynamicChoice};
+pub use connection::wire_settings;
+pub use destination::{Batch, DeliveryError, Destination, MappingSettings, Payload};
 pub use exchange::{BODY_BYTES_MAX, Exchange};
-pub use facts::{Action, BatchLimits, Facts, FactsError, Limits, Setting, SettingKind, SettingsError, SettingsProblem};
+pub use facts::{
+    Action, AuthFacts, AuthScheme, BatchLimits, Difference, Facts, FactsError, Hook, Limits, Setting, SettingKind,
+    SettingsError, SettingsProblem,
+};
+pub use job::{Job, JobLog, JobRecord};
 pub use limiter::Limiter;
 pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
 pub use pace::Pace;
 pub use preview::preview_requests;
 pub use redaction::{REDACTED, Redaction, form_encoded};
+pub use request::Request;
 pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding};
 pub use source::{Place, Query, Source, SourceError};
 pub use statuses::{Meaning, Statuses, StatusesError};
-pub use wire::{Request, Wire, WireSettings, url_origin};
+pub use wire::{Wire, WireSettings, url_origin};

@@ -13,6 +13,7 @@ pub async fn preview_requests(
     batch: &Batch,
 ) -> Result<Vec<Exchange>, DeliveryError> {
     let limits = destination.facts().action(&batch.action).map_or(BatchLimits::default(), |action| action.batch);
+    let limits = if batch.batching { limits } else { BatchLimits { records_max: 1, ..limits } };
     let mut found = Vec::new();
     for part in divided(destination, batch, limits) {
         let preview = wire.for_preview();
@@ -38,14 +39,10 @@ fn divided(destination: &dyn Destination, batch: &Batch, limits: BatchLimits) ->
                 *held += bytes;
             }
             _ => {
-                let part = Batch { records: vec![record.clone()], ..batch_head(batch) };
+                let part = Batch { records: vec![record.clone()], ..batch.head() };
                 parts.push((group, bytes, part));
             }
         }
     }
     parts.into_iter().map(|(_, _, part)| part).collect()
-}
-
-fn batch_head(batch: &Batch) -> Batch {
-    Batch { action: batch.action.clone(), mode: batch.mode, sync: batch.sync.clone(), records: Vec::new() }
 }

@@ -24,7 +24,7 @@ fn system() -> &'static RootCertStore {
 /// # Errors
 /// `extra` holds no certificate, or one that cannot be read.
 pub(crate) fn client_config(extra: Option<&str>) -> Result<ClientConfig, SettingsError> {
-    let wrong = |message: &str| SettingsError::one("ca_certificate", message);
+    let wrong = |message: &str| SettingsError::one("connection.ca_certificate", message);
     let mut roots = system().clone();
     if let Some(pem) = extra {
         let mut found = 0;

@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use records::Clock;
 use reqwest::{Client, Url};
 use tokio::time::Instant;
 
 use crate::auth::TokenCache;
-use crate::{Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Redaction, SettingsError, Signature, trust};
+use crate::recorded::Recording;
+use crate::{
+    Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Redaction, Request, SettingsError, Signature, trust,
+};
 
 /// What the connection of a destination needs to know.
 #[derive(Clone)]
@@ -33,6 +37,8 @@ pub struct WireSettings {
     pub ca_certificate: Option<String>,
     pub limits: Limits,
     pub answer_bytes_max: usize,
+    /// Where all requests go instead of the origin of their URL, path and query kept: a simulator, a gateway.
+    pub endpoint: Option<String>,
 }
 
 /// Without its secrets.
@@ -60,17 +66,9 @@ impl Default for WireSettings {
             ca_certificate: None,
             limits: Limits::default(),
             answer_bytes_max: 8 * 1024 * 1024,
+            endpoint: None,
         }
     }
-}
-
-/// A request as a destination makes it; credentials and signature are added on the way.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: Method,
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
 }
 
 /// The connection of one account of a destination. Clones share client, limits and token; what is recorded belongs
@@ -83,12 +81,21 @@ pub struct Wire {
 
 #[derive(Debug)]
 struct Account {
-    client: Option<Client>,
+    way: Way,
     settings: WireSettings,
     limiter: Limiter,
     tokens: TokenCache,
     redaction: RwLock<Redaction>,
     clock: Arc<dyn Clock>,
+}
+
+/// What is at the other end.
+#[derive(Debug)]
+enum Way {
+    Network(Client),
+    Nowhere,
+    /// Answers that were recorded.
+    Recording(Arc<Recording>),
 }
 
 #[derive(Debug, Default)]
@@ -113,15 +120,20 @@ impl Wire {
             let applied = settings.auth.apply(&mut url, &mut HeaderMap::new(), None);
             applied.map_err(|error| SettingsError::one("auth", error.to_string()))?;
         }
-        Ok(Self::new(Some(client), settings, clock))
+        Ok(Self::new(Way::Network(client), settings, clock))
+    }
+
+    /// A connection to a recording in place of a tool.
+    pub(crate) fn to_recording(recording: Arc<Recording>, settings: WireSettings, clock: Arc<dyn Clock>) -> Self {
+        Self::new(Way::Recording(recording), settings, clock)
     }
 
     /// A connection to nowhere, for destinations that send no requests and for tests: a request is `Unreachable`.
     pub fn detached(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        Self::new(None, WireSettings { limits, ..WireSettings::default() }, clock)
+        Self::new(Way::Nowhere, WireSettings { limits, ..WireSettings::default() }, clock)
     }
 
-    fn new(client: Option<Client>, settings: WireSettings, clock: Arc<dyn Clock>) -> Self {
+    fn new(way: Way, settings: WireSettings, clock: Arc<dyn Clock>) -> Self {
         let mut secrets = settings.auth.secrets();
         secrets.extend(settings.secrets.iter().cloned());
         secrets.extend(settings.signature.iter().map(|signature| signature.secret.clone()));
@@ -129,7 +141,7 @@ impl Wire {
             secrets.extend(proxy.password().map(str::to_owned));
         }
         let account = Account {
-            client,
+            way,
             limiter: Limiter::new(&settings.limits),
             tokens: TokenCache::default(),
             redaction: RwLock::new(Redaction::new(secrets)),
@@ -215,6 +227,19 @@ impl Wire {
         self.account.clock.as_ref()
     }
 
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.account.clock.now()
+    }
+
+    /// An id in the form of a UUID, the same for the same seed, so that what is sent twice can be told as one.
+    pub fn uuid(&self, seed: &str) -> String {
+        match &self.account.way {
+            Way::Recording(recording) => recording.uuid(),
+            _ => uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, seed.as_bytes()).to_string(),
+        }
+    }
+
     /// Sends a request with the destination's credentials and signature, after the rate limit, and reads the answer
     /// whole. Whatever its status says, an answer is no error here.
     ///
@@ -223,29 +248,25 @@ impl Wire {
     /// is too large. `CredentialsRefused` or `Unreachable`: no token. `Settings`: it is no request. `Preview`.
     pub async fn send(&self, request: Request) -> Result<Answer, DeliveryError> {
         let Auth::ClientCredentials(credentials) = &self.account.settings.auth else {
-            return self.transmit(&request, true, None).await;
+            return self.transmit(&request, None).await;
         };
-        if self.call.preview {
-            return self.transmit(&request, true, None).await;
+        if self.call.preview || !request.signed {
+            return self.transmit(&request, None).await;
         }
         let token = self.account.tokens.token(credentials, self, None).await?;
-        let answer = self.transmit(&request, true, Some(&token)).await?;
+        let answer = self.transmit(&request, Some(&token)).await?;
         if answer.status != 401 {
             return Ok(answer);
         }
         // The token may have been withdrawn before its time: once, with a new one.
         let token = self.account.tokens.token(credentials, self, Some(&token)).await?;
-        self.transmit(&request, true, Some(&token)).await
+        self.transmit(&request, Some(&token)).await
     }
 
-    /// Sends a request as it is, without the destination's credentials.
-    pub(crate) async fn send_unsigned(&self, request: Request) -> Result<Answer, DeliveryError> {
-        self.transmit(&request, false, None).await
-    }
-
-    async fn transmit(&self, request: &Request, signed: bool, token: Option<&str>) -> Result<Answer, DeliveryError> {
+    async fn transmit(&self, request: &Request, token: Option<&str>) -> Result<Answer, DeliveryError> {
         let settings = &self.account.settings;
-        let (mut url, mut headers) = parts(request)?;
+        let signed = request.signed;
+        let (mut url, mut headers) = parts(request, settings.endpoint.as_deref())?;
         if signed {
             settings.auth.apply(&mut url, &mut headers, token)?;
             if let Some(signature) = &settings.signature {
@@ -259,7 +280,7 @@ impl Wire {
         let clock = self.account.clock.as_ref();
         let mut exchange =
             Exchange::of_request(request.method.as_str(), url.as_str(), &headers, &request.body, &redaction, clock);
-        if !signed {
+        if request.secret {
             // The body of a token request is nothing but credentials.
             exchange.request_body = crate::redaction::REDACTED.to_owned();
         }
@@ -267,17 +288,22 @@ impl Wire {
             self.record(exchange);
             return Err(DeliveryError::Preview);
         }
-        let Some(client) = &self.account.client else {
-            return Err(DeliveryError::Unreachable { message: "this connection leads nowhere".to_owned() });
-        };
         let started = Instant::now();
-        let outgoing = client.request(request.method.clone(), url).headers(headers).body(request.body.clone());
-        let result = receive(outgoing, settings.answer_bytes_max).await;
+        let result = match &self.account.way {
+            Way::Network(client) => {
+                let outgoing = client.request(request.method.clone(), url).headers(headers).body(request.body.clone());
+                receive(outgoing, settings.answer_bytes_max).await
+            }
+            Way::Recording(recording) => recording.answer(request, url.as_str(), &headers).await,
+            Way::Nowhere => {
+                return Err(DeliveryError::Unreachable { message: "this connection leads nowhere".to_owned() });
+            }
+        };
         exchange.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let result = match result {
             Ok((status, headers, body)) => {
                 exchange.answered(status, &headers, &body, &redaction);
-                if !signed {
+                if request.secret {
                     // Nor is the answer to it fit to be seen when it holds a token.
                     if status < 300 {
                         exchange.answer_body = crate::redaction::REDACTED.to_owned();
@@ -296,9 +322,14 @@ impl Wire {
     }
 }
 
-fn parts(request: &Request) -> Result<(Url, HeaderMap), DeliveryError> {
+fn parts(request: &Request, endpoint: Option<&str>) -> Result<(Url, HeaderMap), DeliveryError> {
     let wrong = |message: String| DeliveryError::Settings { message };
-    let url = Url::parse(&request.url).map_err(|_| wrong(format!("`{}` is not a URL", request.url)))?;
+    let mut url = Url::parse(&request.url).map_err(|_| wrong(format!("`{}` is not a URL", request.url)))?;
+    if let Some(endpoint) = endpoint {
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let there = format!("{}{}{query}", endpoint.trim_end_matches('/'), url.path());
+        url = Url::parse(&there).map_err(|_| wrong(format!("`connection.endpoint`: `{endpoint}` is not a URL")))?;
+    }
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong(format!("`{}` does not begin with `https://` or `http://`", request.url)));
     }
@@ -380,7 +411,7 @@ fn client(settings: &WireSettings) -> Result<Client, SettingsError> {
         // A proxy is a setting, never the environment's.
         .no_proxy();
     if let Some(address) = &settings.proxy {
-        let wrong = || SettingsError::one("proxy", "must be a URL such as `http://proxy.example.com:3128`");
+        let wrong = || SettingsError::one("connection.proxy", "must be a URL such as `http://proxy.example.com:3128`");
         Url::parse(address).ok().filter(|url| url.has_host()).ok_or_else(wrong)?;
         let proxy = reqwest::Proxy::all(address.as_str()).map_err(|_| wrong())?;
         let spared = settings.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);

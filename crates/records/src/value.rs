@@ -92,6 +92,18 @@ impl PartialEq for Object {
     }
 }
 
+/// An object with those keys: `object! { "id" => 1_i64, "name" => name }`. A value is whatever a [`Value`] can be made
+/// from; no key may stand twice.
+#[macro_export]
+macro_rules! object {
+    ($($key:expr => $value:expr),* $(,)?) => {{
+        #[allow(unused_mut, reason = "an object without keys is not changed")]
+        let mut object = $crate::Object::new();
+        $(object.push(::std::string::String::from($key), $crate::Value::from($value));)*
+        $crate::Value::Object(object)
+    }};
+}
+
 impl IntoIterator for Object {
     type Item = (String, Value);
     type IntoIter = std::vec::IntoIter<(String, Value)>;
@@ -137,6 +149,25 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Value::Int(int) => Some(*int),
+            _ => None,
+        }
+    }
+
+    /// The value below several keys, one after the other.
+    pub fn at(&self, path: &[&str]) -> Option<&Value> {
+        path.iter().try_fold(self, |value, key| value.get(key))
+    }
+
     /// The value under a key of an object.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_object()?.get(key)
@@ -176,6 +207,19 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Value::Text(value)
+    }
+}
+
+impl From<&Value> for Value {
+    fn from(value: &Value) -> Self {
+        value.clone()
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    /// Nothing becomes null.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, Into::into)
     }
 }
 

@@ -146,7 +146,11 @@ impl Engine {
             action: mapping.action.clone(),
             mode: mapping.choice.mode(),
             sync: begun.id.to_string(),
+            batching: true,
+            settings: Arc::default(),
             batch: own_limits(mapping),
+            batch_keys: Vec::new(),
+            jobs: None,
             retry: mapping.retry,
         };
         let (payloads, input) = mpsc::channel(WAITING);

@@ -135,6 +135,9 @@ impl Engine {
             mode: mapping.choice.mode(),
             sync: "sync_preview".to_owned(),
             records: tried.payloads,
+            batching: true,
+            settings: std::sync::Arc::default(),
+            jobs: None,
         };
         let requests = if batch.records.is_empty() {
             Vec::new()

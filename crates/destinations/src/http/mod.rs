@@ -36,7 +36,7 @@ pub(crate) fn connect(
     facts.check_options(own)?;
     let options = Options::read(Some(own), options)?;
     let target = settings::target(settings)?;
-    let wire = settings::wire(settings, facts.limits, &target, facts.secrets(settings))?;
+    let wire = settings::wire(&facts, settings, &target)?;
     facts.limits = wire.limits;
     if let Some(batch) = &options.batch {
         for action in &mut facts.actions {
@@ -71,7 +71,8 @@ impl Destination for Http {
             (None, None) => return Ok("nothing to check without `base_url` or `check_url`".to_owned()),
         };
         let url = url.map_err(|message| DeliveryError::Settings { message })?;
-        let request = Request { method, url: url.clone(), headers: self.target.headers.clone(), body: Bytes::new() };
+        let mut request = Request::new(method, url.clone());
+        request.headers.clone_from(&self.target.headers);
         let answer = wire.send(request).await?;
         match answer.failure(&self.options.statuses) {
             None => Ok(format!("{url} answered with status {}", answer.status)),
@@ -96,7 +97,9 @@ impl Destination for Http {
             Err(message) => return refuse("bad_body", message),
         };
         let Head { method, url, headers } = head;
-        let answer = wire.send(Request { method, url, headers, body }).await;
+        let mut request = Request::new(method, url).body(body);
+        request.headers = headers;
+        let answer = wire.send(request).await;
         let answer = match answer {
             // The credentials were good when the sync began, so it is the record's own URL or header.
             Err(DeliveryError::Settings { message }) => return refuse("bad_request", message),

@@ -1,10 +1,8 @@
 //! The settings of the HTTP destination, read from JSON.
 
-use std::time::Duration;
-
 use ::http::HeaderName;
 use kit::{
-    Auth, ClientCredentials, Limits, SettingsError, Signature, SignatureAlgorithm, SignatureEncoding, WireSettings,
+    Auth, ClientCredentials, Facts, SettingsError, Signature, SignatureAlgorithm, SignatureEncoding, WireSettings,
 };
 use serde_json::Value;
 
@@ -54,29 +52,12 @@ pub(super) fn target(settings: &Value) -> Result<Target, SettingsError> {
     })
 }
 
-pub(super) fn wire(
-    settings: &Value,
-    facts: Limits,
-    target: &Target,
-    mut secrets: Vec<String>,
-) -> Result<WireSettings, SettingsError> {
+pub(super) fn wire(facts: &Facts, settings: &Value, target: &Target) -> Result<WireSettings, SettingsError> {
+    let mut wire = kit::wire_settings(facts, settings)?;
     let telling =
         |name: &str| ["key", "token", "secret", "password", "auth", "cookie"].iter().any(|word| name.contains(word));
-    secrets.extend(target.headers.iter().filter(|(name, _)| telling(name)).map(|(_, value)| value.clone()));
-    let default = WireSettings::default();
-    Ok(WireSettings {
-        auth: auth(settings)?,
-        signature: signature(settings)?,
-        secrets,
-        connect_timeout: seconds(settings, "connect_seconds", default.connect_timeout)?,
-        read_timeout: seconds(settings, "read_seconds", default.read_timeout)?,
-        total_timeout: seconds(settings, "total_seconds", default.total_timeout)?,
-        proxy: text(settings, &["proxy"]).map(str::to_owned),
-        no_proxy: text(settings, &["no_proxy"]).map(str::to_owned),
-        ca_certificate: text(settings, &["ca_certificate"]).map(str::to_owned),
-        limits: limits(settings, facts)?,
-        answer_bytes_max: default.answer_bytes_max,
-    })
+    wire.secrets.extend(target.headers.iter().filter(|(name, _)| telling(name)).map(|(_, value)| value.clone()));
+    Ok(WireSettings { auth: auth(settings)?, signature: signature(settings)?, ..wire })
 }
 
 fn auth(settings: &Value) -> Result<Auth, SettingsError> {
@@ -135,38 +116,4 @@ fn signature(settings: &Value) -> Result<Option<Signature>, SettingsError> {
         content: content.to_owned(),
         timestamp_header,
     }))
-}
-
-fn seconds(settings: &Value, key: &str, default: Duration) -> Result<Duration, SettingsError> {
-    let Some(value) = settings.get("timeouts").and_then(|timeouts| timeouts.get(key)).and_then(Value::as_f64) else {
-        return Ok(default);
-    };
-    if (0.001..=3600.0).contains(&value) {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(SettingsError::one(
-            format!("timeouts.{key}"),
-            format!("must be between 0.001 and 3600 seconds, not {value}"),
-        ))
-    }
-}
-
-fn limits(settings: &Value, facts: Limits) -> Result<Limits, SettingsError> {
-    let Some(own) = settings.get("limits") else { return Ok(facts) };
-    let whole = |key: &str, most: u64| match own.get(key).and_then(Value::as_u64) {
-        None if own.get(key).is_none_or(Value::is_null) => Ok(None),
-        Some(number) if (1..=most).contains(&number) => Ok(Some(number)),
-        _ => Err(SettingsError::one(format!("limits.{key}"), format!("must be between 1 and {most}"))),
-    };
-    let rate = own.get("requests_per_second").and_then(Value::as_f64);
-    if rate.is_some_and(|rate| rate <= 0.0) {
-        return Err(SettingsError::one("limits.requests_per_second", "must be more than 0"));
-    }
-    Ok(Limits {
-        requests_per_second: rate.or(facts.requests_per_second),
-        burst: whole("burst", 10_000)?.and_then(|number| u32::try_from(number).ok()).unwrap_or(facts.burst),
-        concurrency: whole("concurrency", 256)?
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(facts.concurrency),
-    })
 }

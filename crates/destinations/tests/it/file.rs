@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use kit::testing::{TestClock, load_all, payload};
-use kit::{Batch, Destination, Fate, LoadPlan, LoadStop, Payload, RetrySettings, Wire, preview_requests};
+use kit::testing::{TestClock, batch, load_all, load_plan, payload};
+use kit::{Destination, Fate, LoadPlan, LoadStop, Payload, Wire, preview_requests};
 use mapping::SyncMode;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
@@ -15,15 +15,8 @@ fn connect(folder: &Path, options: &Value) -> Arc<dyn Destination> {
 }
 
 fn plan(destination: Arc<dyn Destination>, sync: &str) -> LoadPlan {
-    LoadPlan {
-        wire: Wire::detached(destination.facts().limits, TestClock::new()),
-        destination,
-        action: "write".to_owned(),
-        mode: SyncMode::Mirror,
-        sync: sync.to_owned(),
-        batch: None,
-        retry: RetrySettings::default(),
-    }
+    let wire = Wire::detached(destination.facts().limits, TestClock::new());
+    LoadPlan { sync: sync.to_owned(), ..load_plan(destination, wire, "write", SyncMode::Mirror) }
 }
 
 fn payloads(rows: &[Value]) -> Vec<Payload> {
@@ -125,12 +118,7 @@ async fn nothing_is_seen_before_the_end_and_leftovers_of_killed_runs_go() {
     fs::write(folder.path().join("mine.txt"), "kept").unwrap();
     let destination = connect(folder.path(), &Value::Null);
     let plan = plan(Arc::clone(&destination), "sync_1");
-    let batch = Batch {
-        action: "write".to_owned(),
-        mode: SyncMode::Mirror,
-        sync: "sync_1".to_owned(),
-        records: payloads(&[json!({ "id": 1 })]),
-    };
+    let batch = batch("write", SyncMode::Mirror, payloads(&[json!({ "id": 1 })]));
     destination.deliver(&batch, &plan.wire).await.unwrap();
     assert_eq!(names(folder.path()), [".outflow-sync_1.part", "mine.txt"]);
     // Another sync beside it leaves the one under way alone.
@@ -146,7 +134,7 @@ async fn a_preview_shows_the_lines_and_writes_nothing() {
     let destination = connect(folder.path(), &json!({ "format": "csv" }));
     let plan = plan(Arc::clone(&destination), "sync_1");
     let records = payloads(&[json!({ "id": 1, "name": "Ada" })]);
-    let batch = Batch { action: "write".to_owned(), mode: SyncMode::Mirror, sync: "sync_1".to_owned(), records };
+    let batch = batch("write", SyncMode::Mirror, records);
     let shown = preview_requests(destination.as_ref(), &plan.wire, &batch).await.unwrap();
     assert_eq!(shown[0].request_body, "id,name\r\n1,Ada\r\n");
     assert!(shown[0].url.ends_with("sync_1.csv"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kit::testing::conformance::{self, Subject};
-use kit::testing::{Received, Reply, Server, TestClock, load_all, payload};
+use kit::testing::{Received, Reply, Server, TestClock, batch, load_all, load_plan, payload};
 use kit::{DeliveryError, Destination, LoadPlan, LoadStop, RetrySettings, Wire};
 use mapping::SyncMode;
 use records::OutcomeKind;
@@ -84,13 +84,8 @@ async fn deliver(
     let destination = connect(&settings, &options);
     let wire = Wire::open(destination.wire_settings(), TestClock::new()).unwrap();
     let plan = LoadPlan {
-        destination,
-        wire,
-        action: "request".to_owned(),
-        mode: SyncMode::Mirror,
-        sync: "sync_1".to_owned(),
-        batch: None,
         retry: RetrySettings { attempts_max: 1, ..RetrySettings::default() },
+        ..load_plan(destination, wire, "request", SyncMode::Mirror)
     };
     load_all(&plan, (0..count).map(|index| payload(index, fields(index))).collect()).await
 }
@@ -116,7 +111,8 @@ async fn a_token_is_fetched_once_and_again_when_it_is_withdrawn() {
     .unwrap();
     let auth = json!({ "type": "oauth2", "token_url": format!("{}/token", server.url()), "client_id": "us", "client_secret": "hunter2-hunter2" });
     let (fates, result) =
-        deliver(&server, json!({ "auth": auth, "limits": { "concurrency": 1 } }), Value::Null, 6).await;
+        deliver(&server, json!({ "auth": auth, "connection": { "limits": { "concurrency": 1 } } }), Value::Null, 6)
+            .await;
     assert_eq!(result, Ok(()));
     assert!(fates.iter().all(|fate| fate.outcome.is_delivered()));
     let received = server.received();
@@ -178,9 +174,11 @@ async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
 async fn requests_go_through_the_proxy_and_around_it() {
     let proxy = Server::start(|_| Reply::status(200)).await.unwrap();
     let server = Server::start(|_| Reply::status(200)).await.unwrap();
-    let _ = deliver(&server, json!({ "proxy": proxy.url() }), Value::Null, 1).await;
+    let _ = deliver(&server, json!({ "connection": { "proxy": proxy.url() } }), Value::Null, 1).await;
     assert_eq!((proxy.received().len(), server.received().len()), (1, 0));
-    let _ = deliver(&server, json!({ "proxy": proxy.url(), "no_proxy": "127.0.0.1" }), Value::Null, 1).await;
+    let _ =
+        deliver(&server, json!({ "connection": { "proxy": proxy.url(), "no_proxy": "127.0.0.1" } }), Value::Null, 1)
+            .await;
     assert_eq!((proxy.received().len(), server.received().len()), (1, 1));
 }
 
@@ -189,15 +187,7 @@ async fn records_that_agree_in_all_but_the_body_share_a_request() {
     let server = Server::start(|_| Reply::status(200)).await.unwrap();
     let destination = connect(&json!({ "base_url": server.url() }), &json!({ "batch": { "records_max": 10 } }));
     let wire = Wire::open(destination.wire_settings(), TestClock::new()).unwrap();
-    let plan = LoadPlan {
-        destination,
-        wire,
-        action: "request".to_owned(),
-        mode: SyncMode::Mirror,
-        sync: "sync_1".to_owned(),
-        batch: None,
-        retry: RetrySettings::default(),
-    };
+    let plan = load_plan(destination, wire, "request", SyncMode::Mirror);
     let payloads = (0..6).map(|index| {
         let method = if index % 2 == 0 { "POST" } else { "DELETE" };
         payload(index, json!({ "method": method, "url": "x", "body": { "n": index } }).into())
@@ -216,7 +206,7 @@ async fn a_url_that_leads_elsewhere_is_refused_before_the_credentials_go_there()
     let destination = connect(&json!({ "base_url": "https://api.example.com" }), &Value::Null);
     let wire = Wire::open(destination.wire_settings(), TestClock::new()).unwrap();
     let records = vec![payload(0, json!({ "url": server.url(), "body": {} }).into())];
-    let batch = kit::Batch { action: "request".into(), mode: SyncMode::Upsert, sync: "s".into(), records };
+    let batch = batch("request", SyncMode::Upsert, records);
     let outcomes = destination.deliver(&batch, &wire).await.unwrap();
     assert!(outcomes[0].message().unwrap().contains("leads elsewhere than the base URL"));
     assert!(server.received().is_empty());
@@ -261,7 +251,11 @@ fn wrong_settings_name_the_field_and_what_is_right() {
         none.clone(),
         "`auth.type`: must be one of `none`, `basic`, `bearer`, `api_key`, `oauth2`, not `magic`",
     );
-    check(json!({ "limits": { "burst": 0 } }), none.clone(), "`limits.burst`: must be between 1 and 10000");
+    check(
+        json!({ "connection": { "limits": { "burst": 0 } } }),
+        none.clone(),
+        "`connection.limits.burst`: must be between 1 and 10000",
+    );
     check(json!({ "headers": { "a b": "c" } }), none.clone(), "`headers.a b`: `a b` is not a header's name");
     check(
         json!({}),
@@ -290,8 +284,11 @@ fn a_wrong_certificate_or_proxy_is_told() {
         Wire::open(destination.wire_settings(), TestClock::new()).unwrap_err().to_string()
     };
     assert_eq!(
-        open(json!({ "ca_certificate": "not PEM" })),
-        "`ca_certificate`: must be PEM text that begins with `-----BEGIN CERTIFICATE-----`"
+        open(json!({ "connection": { "ca_certificate": "not PEM" } })),
+        "`connection.ca_certificate`: must be PEM text that begins with `-----BEGIN CERTIFICATE-----`"
     );
-    assert_eq!(open(json!({ "proxy": "nonsense" })), "`proxy`: must be a URL such as `http://proxy.example.com:3128`");
+    assert_eq!(
+        open(json!({ "connection": { "proxy": "nonsense" } })),
+        "`connection.proxy`: must be a URL such as `http://proxy.example.com:3128`"
+    );
 }

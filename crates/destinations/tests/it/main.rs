@@ -5,3 +5,4 @@
 mod cases;
 mod file;
 mod http;
+mod recorded;

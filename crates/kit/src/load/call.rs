@@ -47,7 +47,10 @@ pub(super) async fn call(plan: &LoadPlan, mut work: Work, halt: CancellationToke
         action: plan.action.clone(),
         mode: plan.mode,
         sync: plan.sync.clone(),
+        batching: plan.batching,
+        settings: Arc::clone(&plan.settings),
         records: std::mem::take(&mut work.payloads),
+        jobs: plan.jobs.clone(),
     };
     let result = plan.destination.deliver(&batch, &wire).await.map_err(|error| wire.redact_error(error));
     work.payloads = batch.records;

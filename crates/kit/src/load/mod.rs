@@ -15,11 +15,11 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use mapping::SyncMode;
-use records::{Outcome, Random};
+use records::{Outcome, Random, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BatchLimits, DeliveryError, Destination, Exchange, Payload, Wire};
+use crate::{BatchLimits, DeliveryError, Destination, Exchange, JobLog, MappingSettings, Payload, Wire};
 pub use batching::json_bytes;
 use batching::{Batcher, Work};
 use call::{Called, finish};
@@ -38,8 +38,14 @@ pub struct LoadPlan {
     pub mode: SyncMode,
     /// Names the sync, for destinations that write one thing a sync.
     pub sync: String,
+    /// Whether several records may share a request.
+    pub batching: bool,
+    pub settings: Arc<MappingSettings>,
     /// Limits below those of the action. The action's hold in any case.
     pub batch: Option<BatchLimits>,
+    /// Fields of the payload whose values the records of one request must agree in.
+    pub batch_keys: Vec<String>,
+    pub jobs: Option<Arc<dyn JobLog>>,
     pub retry: RetrySettings,
 }
 
@@ -126,6 +132,7 @@ pub async fn load(
         },
         None => action.batch,
     };
+    let limits = if plan.batching { limits } else { BatchLimits { records_max: 1, ..limits } };
     let most_works = plan.wire.limiter().pace.most() + 2;
     let loading = Loading {
         plan,
@@ -249,7 +256,11 @@ impl Loading<'_> {
             self.fates.push_back(Fate { index: payload.index, key: payload.key, outcome, attempts: 0, exchange: None });
             return;
         }
-        let group = self.plan.destination.group(&self.plan.action, &payload);
+        let mut group = self.plan.destination.group(&self.plan.action, &payload);
+        for key in &self.plan.batch_keys {
+            group.push('\n');
+            payload.fields.get(key).unwrap_or(&Value::Null).write_json(&mut group);
+        }
         self.ready.extend(self.batcher.add(group, payload, bytes));
     }
 

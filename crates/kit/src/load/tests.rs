@@ -96,7 +96,11 @@ fn plan(fake: &Arc<Fake>) -> LoadPlan {
         action: "put".to_owned(),
         mode: SyncMode::Mirror,
         sync: "sync_1".to_owned(),
+        batching: true,
+        settings: Arc::default(),
         batch: None,
+        batch_keys: Vec::new(),
+        jobs: None,
         retry: RetrySettings::default(),
     }
 }

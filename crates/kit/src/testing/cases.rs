@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mapping::SyncMode;
-use records::Value;
+use records::{Operation, Value};
 use serde::Deserialize;
 
 use super::conformance::outcome_text;
-use super::{Reply, Server, TestClock, load_all, payload};
-use crate::{Destination, Facts, LoadPlan, RetrySettings, SettingsError, Wire};
+use super::{Reply, Server, TestClock, load_all, load_plan, payload};
+use crate::{Destination, Facts, LoadPlan, MappingSettings, Payload, RetrySettings, SettingsError, Wire};
 
 /// One file of `cases/`. `{server}` in the settings stands for the server's URL.
 #[derive(Debug, Deserialize)]
@@ -22,6 +22,17 @@ pub struct Case {
     pub options: serde_json::Value,
     pub action: String,
     pub mode: SyncMode,
+    /// Whether records may share a request. Default: they may.
+    #[serde(default = "yes")]
+    pub batching: bool,
+    /// What happened to each record. Default: all were added.
+    #[serde(default)]
+    pub operations: Vec<Operation>,
+    /// What hooks gave when the mapping was saved.
+    #[serde(default)]
+    pub hook_outputs: serde_json::Value,
+    #[serde(default)]
+    pub matching_key: Option<String>,
     /// The fields of each payload.
     pub records: Vec<Value>,
     /// The requests in their order, each with the answer it is given.
@@ -31,6 +42,10 @@ pub struct Case {
     /// What the load ends with, if not well.
     #[serde(default)]
     pub stop: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -53,7 +68,11 @@ pub struct Expected {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
+    #[serde(default)]
     pub status: u16,
+    /// No answer comes in time.
+    #[serde(default)]
+    pub timeout: bool,
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,
     #[serde(default)]
@@ -82,24 +101,34 @@ pub async fn run(
     let destination = connect(&settings, &case.options).map_err(|error| error.to_string())?;
     let mut wire_settings = destination.wire_settings();
     // One after the other, so that their order is that of the case.
-    wire_settings.limits.concurrency = 1;
+    wire_settings.limits = crate::Limits { concurrency: 1, ..crate::Limits::default() };
+    if case.exchanges.iter().any(|expected| expected.answer.timeout) {
+        wire_settings.total_timeout = Duration::from_millis(300);
+    }
     let wire = Wire::open(wire_settings, TestClock::new()).map_err(|error| error.to_string())?;
     let plan = LoadPlan {
-        destination,
-        wire,
-        action: case.action.clone(),
-        mode: case.mode,
-        sync: "sync_1".to_owned(),
-        batch: None,
+        batching: case.batching,
+        settings: Arc::new(MappingSettings {
+            matching_key: case.matching_key.clone(),
+            hook_outputs: match Value::from(case.hook_outputs.clone()) {
+                Value::Object(outputs) => outputs,
+                _ => records::Object::new(),
+            },
+            ..MappingSettings::default()
+        }),
         retry: RetrySettings {
             attempts_max: 1,
             elapsed_max: Duration::ZERO,
             failing_batches_max: 1000,
             ..RetrySettings::default()
         },
+        ..load_plan(destination, wire, &case.action, case.mode)
     };
-    let payloads =
-        case.records.iter().enumerate().map(|(index, fields)| payload(index as u64, fields.clone())).collect();
+    let payloads = case.records.iter().enumerate().map(|(index, fields)| {
+        let operation = case.operations.get(index).copied().unwrap_or(Operation::Added);
+        Payload { operation, ..payload(index as u64, fields.clone()) }
+    });
+    let payloads = payloads.collect();
     let (fates, result) = load_all(&plan, payloads).await;
     let mut failures = Vec::new();
     let received = server.received();
@@ -139,6 +168,9 @@ pub async fn run(
 
 impl Answer {
     fn reply(&self) -> Reply {
+        if self.timeout {
+            return Reply::Silence;
+        }
         let mut reply = match (&self.body, &self.text) {
             (Some(body), _) => Reply::json(self.status, body),
             (None, Some(text)) => Reply::typed(self.status, "text/plain", text.clone()),

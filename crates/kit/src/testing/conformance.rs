@@ -7,8 +7,8 @@ use std::time::Duration;
 use mapping::SyncMode;
 use records::{Outcome, OutcomeKind, Value};
 
-use super::{Received, Reply, Server, TestClock, load_all, payload};
-use crate::{Batch, Destination, Fate, LoadPlan, LoadStop, RetrySettings, Wire, WireSettings, preview_requests};
+use super::{Received, Reply, Server, TestClock, batch, load_all, load_plan, payload};
+use crate::{Destination, Fate, LoadPlan, LoadStop, RetrySettings, Wire, WireSettings, preview_requests};
 
 /// Makes a destination that calls a server at that URL.
 pub type Connect = dyn Fn(&str) -> Arc<dyn Destination>;
@@ -182,12 +182,6 @@ impl Subject {
             Err(error) => return Run::unstarted(&error.to_string()),
         };
         let plan = LoadPlan {
-            destination,
-            wire,
-            action: self.action.clone(),
-            mode: self.mode,
-            sync: "sync_1".to_owned(),
-            batch: None,
             retry: RetrySettings {
                 attempts_max,
                 delay_first: Duration::from_millis(2),
@@ -195,6 +189,7 @@ impl Subject {
                 failing_batches_max: 1000,
                 ..RetrySettings::default()
             },
+            ..load_plan(destination, wire, &self.action, self.mode)
         };
         let (fates, result) =
             load_all(&plan, (0..COUNT).map(|index| payload(index, (self.fields)(index))).collect()).await;
@@ -206,7 +201,7 @@ impl Subject {
         let destination = (self.connect)(&server.url());
         let Ok(wire) = Wire::open(destination.wire_settings(), TestClock::new()) else { return (String::new(), 1) };
         let records = (0..COUNT).map(|index| payload(index, (self.fields)(index))).collect();
-        let batch = Batch { action: self.action.clone(), mode: self.mode, sync: "sync_1".to_owned(), records };
+        let batch = batch(&self.action, self.mode, records);
         let shown = match preview_requests(destination.as_ref(), &wire, &batch).await {
             Ok(exchanges) => serde_json::to_string(&exchanges).unwrap_or_default(),
             Err(error) => error.to_string(),

@@ -5,16 +5,17 @@ pub mod cases;
 pub mod conformance;
 mod server;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use mapping::SyncMode;
 use records::{Clock, Operation, Random, Value};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Fate, LoadPlan, LoadStop, Payload, load};
+use crate::{Batch, Destination, Fate, LoadPlan, LoadStop, Payload, RetrySettings, Wire, load};
 pub use server::{Received, Reply, Server};
 
 /// A clock that begins at a fixed time and goes as tokio's does, so that pausing one pauses the other.
@@ -22,8 +23,8 @@ pub use server::{Received, Reply, Server};
 pub struct TestClock(Mutex<Option<Instant>>);
 
 impl TestClock {
-    pub fn new() -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self(Mutex::new(None)))
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(None)))
     }
 }
 
@@ -42,8 +43,8 @@ impl Clock for TestClock {
 pub struct TestRandom(AtomicU64);
 
 impl TestRandom {
-    pub fn new(seed: u64) -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self(AtomicU64::new(seed)))
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(seed)))
     }
 }
 
@@ -65,6 +66,36 @@ pub fn payload(index: u64, fields: Value) -> Payload {
         operation: Operation::Added,
         message_id: format!("msg_{index:032x}"),
         fields,
+    }
+}
+
+/// A load of batches, with what a mapping need not say left at its default.
+pub fn load_plan(destination: Arc<dyn Destination>, wire: Wire, action: &str, mode: SyncMode) -> LoadPlan {
+    LoadPlan {
+        destination,
+        wire,
+        action: action.to_owned(),
+        mode,
+        sync: "sync_1".to_owned(),
+        batching: true,
+        settings: Arc::default(),
+        batch: None,
+        batch_keys: Vec::new(),
+        jobs: None,
+        retry: RetrySettings::default(),
+    }
+}
+
+/// A batch of those payloads.
+pub fn batch(action: &str, mode: SyncMode, records: Vec<Payload>) -> Batch {
+    Batch {
+        action: action.to_owned(),
+        mode,
+        sync: "sync_1".to_owned(),
+        batching: true,
+        settings: Arc::default(),
+        records,
+        jobs: None,
     }
 }
 

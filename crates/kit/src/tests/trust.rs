@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -51,7 +50,7 @@ async fn call(port: u16, ca_certificate: Option<String>) -> Result<u16, Delivery
     let settings = WireSettings { ca_certificate, total_timeout: Duration::from_secs(10), ..WireSettings::default() };
     let wire = Wire::open(settings, TestClock::new()).unwrap();
     let url = format!("https://127.0.0.1:{port}/");
-    let request = Request { method: Method::GET, url, headers: Vec::new(), body: bytes::Bytes::new() };
+    let request = Request::get(url);
     wire.send(request).await.map(|answer| answer.status)
 }
 

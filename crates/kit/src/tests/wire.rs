@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 
 use crate::testing::{Reply, Server, TestClock};
 use crate::{Answer, Auth, BODY_BYTES_MAX, DeliveryError, Request, Statuses, Wire, WireSettings};
 
 fn request(url: String) -> Request {
-    Request { method: Method::POST, url, headers: vec![("x-own".into(), "1".into())], body: Bytes::from_static(b"{}") }
+    Request::post(url).header("x-own", "1").body("{}")
 }
 
 fn open(settings: WireSettings) -> Wire {

@@ -66,6 +66,13 @@ pub struct Field {
     /// The greatest number, or the greatest length of a text. Zero means none, as in the original.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
+    /// The values to choose from are asked from the tool.
+    pub dynamic: bool,
+    /// Not shown to people: it is there for mappings that are brought over.
+    pub hidden: bool,
+    /// When the field is shown. What it holds is sent in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<Conditions>,
     /// What the field is for: `identifier`, `data`, `hashedPII`, `config`, `sync`, `internal`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,

@@ -101,7 +101,7 @@ fn ctrl_c_ends_a_sync_cleanly_with_the_rest_pending() {
     });
     let project = Project::new(&sink);
     let destination = project.read("destinations/crm.yaml").replace("records_max: 100", "records_max: 1");
-    project.write("destinations/crm.yaml", &format!("{destination}limits: {{concurrency: 1}}\n"));
+    project.write("destinations/crm.yaml", &format!("{destination}connection: {{limits: {{concurrency: 1}}}}\n"));
 
     let mut running = project.spawn(&["sync", "customers"]);
     first_arrived.recv().unwrap();

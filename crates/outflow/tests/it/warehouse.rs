@@ -15,7 +15,7 @@ pub(crate) fn project(server: &PostgresServer, sink: &Sink, records_max: usize, 
     project.write(
         "destinations/crm.yaml",
         &format!(
-            "type: http\nbase_url: {}\nlimits: {{concurrency: {concurrency}}}\noptions:\n  \
+            "type: http\nbase_url: {}\nconnection: {{limits: {{concurrency: {concurrency}}}}}\noptions:\n  \
              batch: {{records_max: {records_max}}}\n  results: {{path: results, error_path: error}}\n",
             sink.url
         ),
