@@ -135,8 +135,8 @@ pub(crate) fn write_int(int: i64, out: &mut String) {
     out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
-/// `Number(text)`.
-pub(crate) fn number_of_text(text: &str) -> f64 {
+/// The number that JavaScript makes of a text, as `Number(text)` does: 0 of none, NaN of what is no number.
+pub fn number_of_text(text: &str) -> f64 {
     let text = trim(text);
     if text.is_empty() {
         return 0.0;

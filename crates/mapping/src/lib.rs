@@ -24,10 +24,12 @@ mod write;
 
 pub use beyond::directives;
 pub use condition::Condition;
+pub use dates::{date_millis, dayjs_millis};
 pub use event::{DeletedValues, Event};
 pub use fields::{
     Choice, ConditionOperator, Conditions, Field, FieldCondition, FieldProblem, FieldType, Fields, Match, Options,
-    Required, fields_of_map_or_list,
+    Required, fields_of_map_or_list, has_format,
 };
+pub use javascript::number_of_text;
 pub use mode::SyncMode;
 pub use program::{Columns, EvaluationError, Problem, Program};

@@ -8,7 +8,7 @@ use regex::Regex;
 use crate::javascript::{is_space, number_of_text};
 
 /// Whether a text has a format. A format that is not known lets everything through.
-pub(super) fn fits(format: &str, text: &str) -> bool {
+pub fn fits(format: &str, text: &str) -> bool {
     match format {
         "date-like" => is_date_like(text),
         "date" => is_date(text),
@@ -39,14 +39,11 @@ fn matcher<'r>(cell: &'r OnceLock<Option<Regex>>, pattern: &str) -> Option<&'r R
 /// What dayjs takes for a date, and numbers, which count as seconds.
 fn is_date_like(text: &str) -> bool {
     const MILLIS_MAX: f64 = 8.64e15;
-    static LOOSE: OnceLock<Option<Regex>> = OnceLock::new();
     let number = number_of_text(text);
     if records::number_text(number) == text {
         return (number * 1000.0).abs() <= MILLIS_MAX;
     }
-    let loose = r"^[0-9]{4}[-/]?([0-9]{1,2})?[-/]?([0-9]{0,2})[Tt\s]*([0-9]{1,2})?:?([0-9]{1,2})?:?([0-9]{1,2})?[.:]?([0-9]+)?$";
-    let by_parts = !text.ends_with(['z', 'Z']) && matcher(&LOOSE, loose).is_some_and(|loose| loose.is_match(text));
-    by_parts || crate::dates::parse(text).is_some()
+    crate::dates::dayjs_millis(text).is_some()
 }
 
 fn is_date(text: &str) -> bool {

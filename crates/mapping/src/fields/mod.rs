@@ -11,6 +11,7 @@ use records::Value;
 pub use field::{
     Choice, ConditionOperator, Conditions, Field, FieldCondition, FieldType, Match, Required, fields_of_map_or_list,
 };
+pub use formats::fits as has_format;
 
 /// An action's fields, ready to validate payloads.
 #[derive(Debug, Clone)]

@@ -357,10 +357,10 @@ fn date<'s>(val: Val<'s>, format: &str, zone: Option<&Val<'s>>, render: &Render<
         Val::Text(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(javascript::number_of_text(text) * 1000.0)
         }
-        Val::Text(text) => dates::parse(text).map(|millis| millis as f64),
+        Val::Text(text) => dates::date_millis(text).map(|millis| millis as f64),
         Val::Int(_) | Val::Float(_) | Val::Decimal(_) => Some(javascript::number(&val, budget)? * 1000.0),
         Val::Bool(value) => Some(f64::from(u8::from(*value))),
-        other => dates::parse(&javascript::text(other, budget)?).map(|millis| millis as f64),
+        other => dates::date_millis(&javascript::text(other, budget)?).map(|millis| millis as f64),
     };
     let zone = match zone {
         None | Some(Val::Missing | Val::Null) => strftime::Zone::Unset,

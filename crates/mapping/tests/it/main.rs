@@ -5,5 +5,6 @@
 mod cases;
 mod changes;
 mod conformance;
+mod dates;
 mod documents;
 mod limits;
