@@ -16,6 +16,7 @@ pub mod recorded;
 mod redaction;
 mod request;
 mod signature;
+pub mod simulator;
 mod source;
 mod statuses;
 #[cfg(any(test, feature = "testing"))]

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::simulator::{Received, Reply};
 use crate::{Batch, Destination, Fate, LoadPlan, LoadStop, Payload, RetrySettings, Wire, load};
-pub use server::{Received, Reply, Server};
+pub use server::Server;
 
 /// A clock that begins at a fixed time and goes as tokio's does, so that pausing one pauses the other.
 #[derive(Debug)]

@@ -3,5 +3,6 @@
 mod facts;
 mod limits;
 mod redaction;
+mod simulator;
 mod trust;
 mod wire;
