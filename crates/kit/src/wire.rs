@@ -219,7 +219,8 @@ impl Wire {
         }
     }
 
-    pub(crate) fn add_secret(&self, secret: &str) {
+    /// Removes a text from all that is recorded or told from now on, such as a token that a destination fetched.
+    pub fn add_secret(&self, secret: &str) {
         self.account.redaction.write().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
 
