@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod project;
 mod render;
+mod reserved;
 mod surroundings;
 mod wiring;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kit::{Destination, Source};
-use mapping::{Condition, Fields, Program, Required};
+use mapping::{Condition, Fields, Program, Required, SyncMode};
 use serde_json::{Map, Value};
 use sync::{Choice, Connection, Guards, Mapping, Model};
 
@@ -12,6 +12,7 @@ use crate::{
     project::{
         DeletedValues, Keep, Problem, Problems, Project, ProjectDestination, ProjectMapping, listed, suggestion,
     },
+    reserved::{self, Reserved},
     surroundings::SystemClock,
 };
 
@@ -134,7 +135,15 @@ impl<'p> Wiring<'p> {
             }
         };
 
-        let choice = match (form.mode, form.records) {
+        let empty = Map::new();
+        let given = form.fields.as_object().filter(|given| !is_directive(given)).unwrap_or(&empty);
+        let reserved = Reserved::read(given, action).unwrap_or_else(|found| {
+            for (key, message) in found {
+                problems.push(origin.problem(&format!("fields.{key}"), message));
+            }
+            Reserved::default()
+        });
+        let choice = match (form.mode.or(reserved.mode.filter(|_| form.records.is_none())), form.records) {
             (Some(mode), _) if !action.modes.contains(&mode) => {
                 let modes: Vec<&str> = action.modes.iter().map(|mode| mode.name()).collect();
                 let message =
@@ -160,7 +169,7 @@ impl<'p> Wiring<'p> {
                 .map_err(|found| report(&mut problems, part, "where", found))
                 .ok()
         });
-        let program = Program::compile(&with_defaults(&form.fields, action).into())
+        let program = Program::compile(&with_defaults(&form.fields, action, choice.mode()).into())
             .map_err(|found| report(&mut problems, part, "fields", found))
             .ok();
         check_fields(&mut problems, part, action);
@@ -191,8 +200,16 @@ impl<'p> Wiring<'p> {
                 missing_column: guards.on_missing_column.map_or(defaults.missing_column, Into::into),
                 edited: guards.on_edit.map_or(defaults.edited, Into::into),
             },
-            records_max: form.batch.records_max.and_then(|records| usize::try_from(records).ok()),
-            bytes_max: form.batch.bytes_max.and_then(|bytes| usize::try_from(bytes.0).ok()),
+            batching: form.batch.enabled.or(reserved.batching).unwrap_or(true),
+            settings: reserved.settings.clone(),
+            batch_keys: reserved.batch_keys.clone(),
+            records_max: form.batch.records_max.or(reserved.records_max).and_then(|most| usize::try_from(most).ok()),
+            bytes_max: form
+                .batch
+                .bytes_max
+                .map(|bytes| bytes.0)
+                .or(reserved.bytes_max)
+                .and_then(|most| usize::try_from(most).ok()),
             retry: form.retry.settings(),
         });
         problems.into_result(()).and(mapping.ok_or_else(|| missing("mapping", name)))
@@ -213,9 +230,13 @@ impl<'p> Wiring<'p> {
 }
 
 /// The mapping's fields, and the defaults of those of the action that it leaves out.
-fn with_defaults(fields: &Value, action: &kit::Action) -> Value {
+fn with_defaults(fields: &Value, action: &kit::Action, mode: SyncMode) -> Value {
     let mut fields = fields.clone();
     if let Some(given) = fields.as_object_mut().filter(|given| !is_directive(given)) {
+        // Whether a field is required may depend on the mode.
+        if action.fields.iter().any(|field| matches!(field.required, Required::When(_))) {
+            given.insert(reserved::SYNC_MODE.to_owned(), mode.name().into());
+        }
         for field in &action.fields {
             if let Some(default) = field.default.as_ref().filter(|_| !given.contains_key(&field.key)) {
                 given.insert(field.key.clone(), default.into());
@@ -242,7 +263,7 @@ fn check_fields(problems: &mut Problems, part: &ProjectMapping, action: &kit::Ac
         }
     }
     let known: Vec<&str> = action.fields.iter().map(|field| field.key.as_str()).collect();
-    for key in given.keys().filter(|key| !known.contains(&key.as_str())) {
+    for key in given.keys().filter(|key| !known.contains(&key.as_str()) && !reserved::is_reserved(key)) {
         let message = format!("the action `{}` has no field `{key}`; {}", action.slug, suggestion(key, &known));
         problems.push(part.origin.problem(&format!("fields.{key}"), message));
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use kit::{Batch, DeliveryError, Destination, Facts, Payload, Wire};
+use kit::{Batch, DeliveryError, Destination, Facts, Job, Payload, Wire};
 use records::{Operation, Outcome};
 
 use crate::{
@@ -32,12 +32,17 @@ pub(crate) struct Truth {
     pub batch_records_max: usize,
     pub at_once: usize,
     pub at_once_max: usize,
+    /// Jobs that took something: token → which changes.
+    pub jobs: BTreeMap<String, BTreeSet<u64>>,
+    /// Records whose fate a job told after a crash.
+    pub collected: u64,
     /// Keys taken since the sync began: a process that dies may not write down that it was told so.
     pub recent: BTreeSet<String>,
 }
 
 impl Truth {
-    fn take(&mut self, payload: &Payload, answered: bool) {
+    fn take(&mut self, payload: &Payload, job: &str, answered: bool) {
+        self.jobs.entry(job.to_owned()).or_default().insert(payload.index);
         *self.taken.entry(payload.message_id.clone()).or_default() += 1;
         match payload.operation {
             Operation::Deleted => {
@@ -67,6 +72,13 @@ pub(crate) struct FakeDestination {
     pub truth: Arc<Mutex<Truth>>,
     pub fate: Arc<Fate>,
     pub dice: Arc<Dice>,
+    /// Whether a batch becomes a job, whose results can be asked for later.
+    pub jobs: bool,
+}
+
+fn job_token(batch: &Batch) -> String {
+    let ids: Vec<&str> = batch.records.iter().map(|payload| payload.message_id.as_str()).collect();
+    format!("{} {}", batch.sync, ids.join(" "))
 }
 
 fn poisoned(payload: &Payload) -> bool {
@@ -92,8 +104,9 @@ impl FakeDestination {
 
     fn take_all(&self, batch: &Batch, answered: bool) {
         let mut truth = lock(&self.truth);
+        let job = job_token(batch);
         for payload in batch.records.iter().filter(|payload| !poisoned(payload)) {
-            truth.take(payload, answered);
+            truth.take(payload, &job, answered);
         }
     }
 
@@ -115,13 +128,14 @@ impl FakeDestination {
     /// The honest way: each record is taken or refused for itself; `busy` percent are told to come again.
     fn take_each(&self, batch: &Batch, busy: u64) -> Result<Vec<Outcome>, DeliveryError> {
         let mut truth = lock(&self.truth);
+        let job = job_token(batch);
         let outcomes = batch.records.iter().map(|payload| {
             if poisoned(payload) {
                 Outcome::rejected("poison", "this record is never taken")
             } else if self.dice.chance(busy) {
                 Outcome::retry("busy", "come again")
             } else {
-                truth.take(payload, true);
+                truth.take(payload, &job, true);
                 Outcome::Delivered
             }
         });
@@ -176,6 +190,9 @@ impl Destination for FakeDestination {
         if self.fate.is_dead() {
             return Err(DeliveryError::Unreachable { message: "the process is dead".to_owned() });
         }
+        if self.jobs {
+            batch.job_started(&records::Value::Text(job_token(batch))).await?;
+        }
         self.arrive(batch);
         tokio::time::sleep(Duration::from_millis(self.dice.range(1, 200))).await;
         let answer = if self.fate.is_dead() {
@@ -185,5 +202,18 @@ impl Destination for FakeDestination {
         };
         lock(&self.truth).at_once -= 1;
         answer
+    }
+
+    async fn resume(&self, job: &Job, _: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+        let mut truth = lock(&self.truth);
+        let took = job.token.as_str().and_then(|token| truth.jobs.get(token)).cloned();
+        let outcomes = job.records.iter().map(|record| {
+            if !took.as_ref().is_some_and(|took| took.contains(&record.index)) {
+                return Outcome::retry("not_taken", "the job did not take it");
+            }
+            truth.collected += 1;
+            Outcome::Delivered
+        });
+        Ok(outcomes.collect())
     }
 }

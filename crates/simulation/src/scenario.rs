@@ -36,6 +36,8 @@ pub struct Summary {
     pub delivered: u64,
     /// Changes that the destination took more than once.
     pub taken_again: u64,
+    /// Changes whose fate a job told after a crash.
+    pub collected: u64,
 }
 
 /// A property that did not hold, with the story up to there.
@@ -102,6 +104,8 @@ struct World {
     store: Store,
     settings: Settings,
     condition: bool,
+    /// Whether batches are jobs at the destination.
+    jobs: bool,
     edited: bool,
     forgotten: BTreeSet<String>,
     summary: Summary,
@@ -124,6 +128,7 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
         truth: Arc::default(),
         fate,
         condition: dice.chance(25),
+        jobs: dice.chance(30),
         dice,
         clock,
         store,
@@ -185,8 +190,13 @@ impl World {
         let facts = Facts::parse(FACTS).map_err(|error| text(&error))?;
         let fields = Fields::compile(facts.action("record").map(|action| action.fields.clone()).unwrap_or_default());
         let wire = Wire::detached(facts.limits, self.clock.clone());
-        let destination =
-            FakeDestination { facts, truth: self.truth.clone(), fate: self.fate.clone(), dice: self.dice.clone() };
+        let destination = FakeDestination {
+            facts,
+            truth: self.truth.clone(),
+            fate: self.fate.clone(),
+            dice: self.dice.clone(),
+            jobs: self.jobs,
+        };
         let source = FakeSource { warehouse: self.warehouse.clone(), fate: self.fate.clone(), dice: self.dice.clone() };
         let program = Value::parse(mapping_text(self.edited)).map_err(|error| text(&error))?;
         let condition = "properties.active = true";
@@ -211,6 +221,9 @@ impl World {
             deleted_values: DeletedValues::Last,
             keep: changes::Keep::Values,
             guards: Guards { deletions_records_min: 20, ..Guards::default() },
+            batching: true,
+            settings: Arc::default(),
+            batch_keys: Vec::new(),
             records_max: None,
             bytes_max: None,
             retry: RetrySettings { attempts_max: 3, elapsed_max: Duration::from_secs(120), ..RetrySettings::default() },
@@ -364,6 +377,7 @@ impl World {
         let report = self.sync(Faults::default(), false).await?;
         let mut truth = lock(&self.truth).clone();
         truth.records.retain(|key, _| !self.forgotten.contains(key) || self.warehouse_has(key));
+        self.summary.collected += truth.collected;
         self.summary.taken_again += truth.taken.values().map(|times| times - 1).sum::<u64>();
         properties::at_the_end(&report, &truth, &lock(&self.warehouse), self.condition, self.edited)
     }

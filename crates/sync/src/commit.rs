@@ -7,7 +7,7 @@ use records::{OutcomeKind, SyncId};
 use store::{CheckpointRow, HistoryRow, HistoryWriter, SyncError, SyncRow, SyncState};
 
 use crate::{
-    Engine, FailureCount, Observer, Problem, Progress,
+    Engine, FailureCount, Mapping, Observer, Problem, Progress,
     engine::{blocking, places},
     load::{SKIPPED, code, count},
     problem::chain,
@@ -77,17 +77,25 @@ impl Engine {
 
     /// Brings syncs of a mapping that were cut off to their end: what their journals call delivered goes into the
     /// checkpoint, the rest stays pending. The caller holds the mapping's lock, so none of them still runs.
-    pub(crate) async fn recover(&self, mapping: &str, observer: &dyn Observer) -> Result<(), Problem> {
+    ///
+    /// With `to`, the destination is asked what became of jobs whose results were not read; without, their records
+    /// are in doubt.
+    pub(crate) async fn recover(
+        &self,
+        mapping: &str,
+        to: Option<&Mapping>,
+        observer: &dyn Observer,
+    ) -> Result<(), Problem> {
         let open = self.store.unfinished(mapping).await.map_err(|error| Problem::of_store(&error))?;
         // A held sync sent nothing; it stays what it was.
         for row in open.into_iter().filter(|row| row.state != SyncState::Held) {
-            let delivered = self.recover_one(&row).await?;
+            let delivered = self.recover_one(&row, to).await?;
             observer.progress(Progress::Recovered { mapping, sync: row.id, delivered });
         }
         Ok(())
     }
 
-    async fn recover_one(&self, row: &SyncRow) -> Result<u64, Problem> {
+    async fn recover_one(&self, row: &SyncRow, to: Option<&Mapping>) -> Result<u64, Problem> {
         let folder = places::sync(&self.settings.folder, &row.mapping, row.id);
         let (change_set, journal) = (places::change_set(&folder), places::journal(&folder));
         let mut counts = row.counts;
@@ -103,7 +111,12 @@ impl Engine {
         });
         let (state, message) = match read.await?? {
             None => (SyncState::Interrupted, "cut off before anything was sent"),
-            Some((change_set, entries)) => {
+            Some((change_set, mut entries)) => {
+                if let Some(to) = to {
+                    let (jobs, journal) = (places::jobs(&folder), places::journal(&folder));
+                    let way = (&to.connection, to.action.as_str());
+                    entries = self.collect_jobs(way, &jobs, &journal, &change_set, entries).await?;
+                }
                 for (code, changes) in entries.iter() {
                     count(&mut counts, code, changes.len());
                 }

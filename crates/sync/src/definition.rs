@@ -125,6 +125,12 @@ pub struct Mapping {
     pub deleted_values: DeletedValues,
     pub keep: changes::Keep,
     pub guards: Guards,
+    /// Whether records may share a request, where the action has such requests.
+    pub batching: bool,
+    /// What it says for all of its records, for the destination.
+    pub settings: Arc<kit::MappingSettings>,
+    /// Fields whose values the records of one request must agree in.
+    pub batch_keys: Vec<String>,
     /// Smaller batches than the action's own limits.
     pub records_max: Option<usize>,
     pub bytes_max: Option<usize>,

@@ -66,6 +66,10 @@ pub(crate) mod places {
         sync_folder.join("journal")
     }
 
+    pub(crate) fn jobs(sync_folder: &Path) -> PathBuf {
+        sync_folder.join("jobs")
+    }
+
     pub(crate) fn history(folder: &Path) -> PathBuf {
         folder.join("history")
     }
@@ -267,7 +271,7 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Begun, Problem> {
         let lock = self.lock(&mapping.name, &options.trigger).await?;
-        self.recover(&mapping.name, observer).await?;
+        self.recover(&mapping.name, Some(mapping), observer).await?;
         let id = SyncId::new(self.clock.now(), self.random.as_ref());
         let folder = places::sync(&self.settings.folder, &mapping.name, id);
         let made = folder.clone();

@@ -5,6 +5,7 @@ mod compare;
 mod definition;
 mod engine;
 mod guard;
+mod jobs;
 mod load;
 mod manage;
 mod map;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Engine, Mapping, Observer, Problem, Progress,
     engine::{Begun, begin_blocking, blocking, places},
+    jobs::JobFile,
     map::{self, Mapped},
     problem::chain,
     sending::{self, Announced, SharedJournal},
@@ -146,11 +147,11 @@ impl Engine {
             action: mapping.action.clone(),
             mode: mapping.choice.mode(),
             sync: begun.id.to_string(),
-            batching: true,
-            settings: Arc::default(),
+            batching: mapping.batching,
+            settings: mapping.settings.clone(),
             batch: own_limits(mapping),
-            batch_keys: Vec::new(),
-            jobs: None,
+            batch_keys: mapping.batch_keys.clone(),
+            jobs: Some(Arc::new(JobFile::new(places::jobs(&begun.folder)))),
             retry: mapping.retry,
         };
         let (payloads, input) = mpsc::channel(WAITING);

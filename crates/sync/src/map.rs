@@ -36,7 +36,7 @@ pub(crate) fn map(mapping: &Mapping, change: &ChangeView<'_>, index: u64) -> Map
         Ok(value) => value.unwrap_or(Value::Object(records::Object::new())),
         Err(error) => return Mapped::Refused { code: "mapping", message: error.to_string() },
     };
-    match mapping.fields.validate(value, Options { batch: true }) {
+    match mapping.fields.validate(value, Options { batch: mapping.batching }) {
         Ok(fields) => Mapped::Payload(Payload {
             index,
             key: change.key.to_owned(),

@@ -135,8 +135,8 @@ impl Engine {
             mode: mapping.choice.mode(),
             sync: "sync_preview".to_owned(),
             records: tried.payloads,
-            batching: true,
-            settings: std::sync::Arc::default(),
+            batching: mapping.batching,
+            settings: mapping.settings.clone(),
             jobs: None,
         };
         let requests = if batch.records.is_empty() {

@@ -310,6 +310,8 @@ impl From<OnFindingForm> for OnFinding {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "batch")]
 pub(crate) struct BatchForm {
+    /// Whether records may share a request. Default: true, unless `enable_batching` in the fields says otherwise.
+    pub(crate) enabled: Option<bool>,
     /// Records in one request, at most.
     #[schemars(range(min = 1))]
     pub(crate) records_max: Option<u64>,

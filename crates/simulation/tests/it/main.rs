@@ -31,6 +31,7 @@ fn add(into: &Mutex<Summary>, one: Summary) {
     sum.held += one.held;
     sum.delivered += one.delivered;
     sum.taken_again += one.taken_again;
+    sum.collected += one.collected;
 }
 
 #[test]
