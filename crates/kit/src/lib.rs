@@ -43,7 +43,7 @@ pub use pace::Pace;
 pub use preview::preview_requests;
 pub use redaction::{REDACTED, Redaction, form_encoded};
 pub use request::Request;
-pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding};
+pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding, hmac_hex};
 pub use source::{Place, Query, Source, SourceError};
 pub use statuses::{Meaning, Statuses, StatusesError};
 pub use wire::{Wire, WireSettings, url_origin};

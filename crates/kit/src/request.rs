@@ -110,6 +110,11 @@ impl Request {
         self
     }
 
+    /// Signs in with that user and password, where each request has its own. Sent without the connection's credentials.
+    pub fn basic(self, username: &str, password: &str) -> Self {
+        self.without_credentials().header("authorization", crate::auth::basic(username, password))
+    }
+
     /// Sends it without the connection's credentials and signature.
     pub fn without_credentials(mut self) -> Self {
         self.signed = false;

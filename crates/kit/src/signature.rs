@@ -51,9 +51,9 @@ impl Signature {
             signed.extend_from_slice(body);
             signed.extend_from_slice(part.as_bytes());
         }
-        let digest = self.digest(&signed);
+        let digest = digest(self.algorithm, &self.secret, &signed);
         let digest = match self.encoding {
-            SignatureEncoding::Hex => digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            SignatureEncoding::Hex => hex(&digest),
             SignatureEncoding::Base64 => STANDARD.encode(digest),
         };
         let text = format!("{}{digest}", self.prefix.replace("{timestamp}", &timestamp));
@@ -64,18 +64,27 @@ impl Signature {
             headers.insert(name.clone(), value);
         }
     }
+}
 
-    fn digest(&self, content: &[u8]) -> Vec<u8> {
-        fn of<M: Mac + KeyInit>(secret: &str, content: &[u8]) -> Vec<u8> {
-            // HMAC takes a key of any length, so this cannot fail.
-            let Ok(mut mac) = <M as KeyInit>::new_from_slice(secret.as_bytes()) else { return Vec::new() };
-            mac.update(content);
-            mac.finalize().into_bytes().to_vec()
-        }
-        match self.algorithm {
-            SignatureAlgorithm::Sha1 => of::<Hmac<sha1::Sha1>>(&self.secret, content),
-            SignatureAlgorithm::Sha256 => of::<Hmac<sha2::Sha256>>(&self.secret, content),
-            SignatureAlgorithm::Sha512 => of::<Hmac<sha2::Sha512>>(&self.secret, content),
-        }
+/// The HMAC of some content in hexadecimal, for a signature over something else than the whole body.
+pub fn hmac_hex(algorithm: SignatureAlgorithm, secret: &str, content: &[u8]) -> String {
+    hex(&digest(algorithm, secret, content))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn digest(algorithm: SignatureAlgorithm, secret: &str, content: &[u8]) -> Vec<u8> {
+    fn of<M: Mac + KeyInit>(secret: &str, content: &[u8]) -> Vec<u8> {
+        // HMAC takes a key of any length, so this cannot fail.
+        let Ok(mut mac) = <M as KeyInit>::new_from_slice(secret.as_bytes()) else { return Vec::new() };
+        mac.update(content);
+        mac.finalize().into_bytes().to_vec()
+    }
+    match algorithm {
+        SignatureAlgorithm::Sha1 => of::<Hmac<sha1::Sha1>>(secret, content),
+        SignatureAlgorithm::Sha256 => of::<Hmac<sha2::Sha256>>(secret, content),
+        SignatureAlgorithm::Sha512 => of::<Hmac<sha2::Sha512>>(secret, content),
     }
 }
