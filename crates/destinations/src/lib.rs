@@ -14,6 +14,7 @@ mod segment;
 #[path = "segment-profiles/mod.rs"]
 mod segment_profiles;
 mod slack;
+mod tracking;
 mod webhook;
 
 use std::sync::Arc;

@@ -1,14 +1,51 @@
-//! The segment destination.
+//! Segment Connections: each record becomes one call to a source, sent through the Tracking API.
+
+mod messages;
 
 use std::sync::Arc;
 
-use kit::{Destination, Facts, SettingsError};
+use async_trait::async_trait;
+use kit::{Batch, DeliveryError, Destination, Facts, SettingsError, Wire, WireSettings};
+use records::Outcome;
 
-/// Makes the destination. Settings and options were checked against the facts.
+use crate::tracking::{self, Region};
+
+#[derive(Debug)]
+struct Segment {
+    facts: Facts,
+    wire: WireSettings,
+    write_key: String,
+    region: Region,
+}
+
+/// Makes the destination. Settings were checked against the facts.
 pub(crate) fn connect(
-    _facts: Facts,
-    _settings: &serde_json::Value,
+    facts: Facts,
+    settings: &serde_json::Value,
     _options: &serde_json::Value,
 ) -> Result<Arc<dyn Destination>, SettingsError> {
-    Err(SettingsError::one("type", "this destination is being built"))
+    let wire = kit::wire_settings(&facts, settings)?;
+    let write_key = settings.get("source_write_key").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    Ok(Arc::new(Segment { facts, wire, write_key, region: Region::of(settings) }))
+}
+
+#[async_trait]
+impl Destination for Segment {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn wire_settings(&self) -> WireSettings {
+        self.wire.clone()
+    }
+
+    async fn check(&self, wire: &Wire) -> Result<String, DeliveryError> {
+        tracking::check_write_key(&self.write_key, &self.facts.statuses, wire).await?;
+        Ok("a source in Segment has this write key".to_owned())
+    }
+
+    async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+        let messages = batch.records.iter().map(|record| messages::message(&batch.action, &record.fields)).collect();
+        tracking::post(self.region, &self.write_key, messages, &self.facts.statuses, wire).await
+    }
 }
