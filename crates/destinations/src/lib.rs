@@ -19,23 +19,36 @@ mod webhook;
 
 use std::sync::Arc;
 
+use kit::simulator::Simulator;
 use kit::{Destination, Facts, FactsError, SettingsError};
 use serde_json::Value;
 
 /// Makes a destination from its facts, settings and options.
 type Connect = fn(Facts, &Value, &Value) -> Result<Arc<dyn Destination>, SettingsError>;
 
+/// Makes the tool that a destination calls, served from memory, with the tool's own settings.
+type Simulate = fn(&Value) -> Box<dyn Simulator>;
+
 /// A destination's folder: its facts, and how it is made from settings and a mapping's options.
 struct Listed {
     slug: &'static str,
     facts: &'static str,
     connect: Connect,
+    simulator: Option<Simulate>,
 }
 
 /// A line of the list: the folder, whose name is the slug, and its module.
 macro_rules! listed {
     ($slug:literal, $module:ident) => {
-        Listed { slug: $slug, facts: include_str!(concat!($slug, "/destination.yaml")), connect: $module::connect }
+        Listed {
+            slug: $slug,
+            facts: include_str!(concat!($slug, "/destination.yaml")),
+            connect: $module::connect,
+            simulator: None,
+        }
+    };
+    ($slug:literal, $module:ident, simulated) => {
+        Listed { simulator: Some($module::simulator), ..listed!($slug, $module) }
     };
 }
 
@@ -74,6 +87,13 @@ pub const SLUGS: [&str; LIST.len()] = {
 /// The folder's facts are wrong, which a test rules out.
 pub fn facts(slug: &str) -> Option<Result<Facts, FactsError>> {
     LIST.iter().find(|listed| listed.slug == slug).map(|listed| Facts::parse(listed.facts))
+}
+
+/// The tool behind a destination, served from memory: see [`kit::simulator`]. None if there is no such destination, or
+/// no tool behind it.
+pub fn simulator(slug: &str, settings: &Value) -> Option<Box<dyn Simulator>> {
+    let listed = LIST.iter().find(|listed| listed.slug == slug)?;
+    listed.simulator.map(|simulate| simulate(settings))
 }
 
 /// Makes a destination from its settings, with secrets already in place, and the options of a mapping (null if it
