@@ -190,8 +190,18 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+/// Whole numbers are written without a fraction, as JavaScript writes them: some tools refuse `41.0` where they want an
+/// integer.
 impl serde::Serialize for Value {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::Value::from(self).serialize(serializer)
+        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+        match self {
+            Value::Float(float) if float.fract() == 0.0 && float.abs() < EXACT_MAX => {
+                serializer.serialize_i64(*float as i64)
+            }
+            Value::Array(items) => serializer.collect_seq(items),
+            Value::Object(object) => serializer.collect_map(object.iter()),
+            scalar => serde_json::Value::from(scalar).serialize(serializer),
+        }
     }
 }

@@ -169,3 +169,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whole_numbers_are_serialized_without_a_fraction() {
+    let value = Value::Array(vec![Value::Float(41.0), Value::Float(-0.0), Value::Float(0.5), Value::Float(1e21)]);
+    assert_eq!(serde_json::to_string(&value).unwrap(), "[41,0,0.5,1e+21]");
+}
