@@ -4,6 +4,7 @@
 mod companies;
 mod contacts;
 mod events;
+mod simulator;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kit::{Answer, Batch, DeliveryError, Destination, Facts, Request, SettingsError, Wire, WireSettings};
 use records::{Outcome, Value};
+pub(crate) use simulator::simulator;
 
 /// Workspaces in other regions are reached by `connection.endpoint`.
 const ORIGIN: &str = "https://api.intercom.io";

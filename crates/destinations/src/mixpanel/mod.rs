@@ -6,12 +6,14 @@ mod events;
 mod identity;
 mod import;
 mod profiles;
+mod simulator;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kit::{Auth, Batch, DeliveryError, Destination, Facts, Request, SettingsError, Wire, WireSettings};
 use records::{Outcome, Value};
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Mixpanel {

@@ -5,4 +5,6 @@
 mod cases;
 mod file;
 mod http;
+mod intercom;
+mod mixpanel;
 mod recorded;
