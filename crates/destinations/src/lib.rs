@@ -15,6 +15,7 @@ mod segment;
 mod segment_profiles;
 mod slack;
 mod tracking;
+mod tracking_simulator;
 mod webhook;
 
 use std::sync::Arc;
@@ -64,10 +65,10 @@ const LIST: [Listed; 14] = [
     listed!("klaviyo", klaviyo),
     listed!("mixpanel", mixpanel, simulated),
     listed!("salesforce", salesforce),
-    listed!("segment", segment),
-    listed!("segment-profiles", segment_profiles),
+    listed!("segment", segment, simulated),
+    listed!("segment-profiles", segment_profiles, simulated),
     listed!("slack", slack),
-    listed!("webhook", webhook),
+    listed!("webhook", webhook, simulated),
 ];
 
 /// The names of all destinations, as project files have them.

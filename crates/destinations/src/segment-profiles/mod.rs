@@ -7,12 +7,14 @@ mod subscriptions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kit::simulator::Simulator;
 use kit::{
     Batch, ChoicePage, ChoiceQuery, DeliveryError, Destination, Facts, Payload, SettingsError, Wire, WireSettings,
 };
 use records::{Outcome, Value};
 
 use crate::tracking::{self, Region};
+use crate::tracking_simulator::Workspace;
 use spaces::{PublicApi, Spaces};
 
 #[derive(Debug)]
@@ -33,6 +35,11 @@ pub(crate) fn connect(
     let wire = kit::wire_settings(&facts, settings)?;
     let (spaces, public_api) = (Spaces::of(settings)?, PublicApi::of(settings));
     Ok(Arc::new(Profiles { facts, wire, region: Region::of(settings), spaces, public_api }))
+}
+
+/// Segment, served from memory.
+pub(crate) fn simulator(settings: &serde_json::Value) -> Box<dyn Simulator> {
+    Box::new(Workspace::new(settings))
 }
 
 #[async_trait]

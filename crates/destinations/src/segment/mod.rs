@@ -5,10 +5,12 @@ mod messages;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kit::simulator::Simulator;
 use kit::{Batch, DeliveryError, Destination, Facts, SettingsError, Wire, WireSettings};
 use records::Outcome;
 
 use crate::tracking::{self, Region};
+use crate::tracking_simulator::Workspace;
 
 #[derive(Debug)]
 struct Segment {
@@ -27,6 +29,11 @@ pub(crate) fn connect(
     let wire = kit::wire_settings(&facts, settings)?;
     let write_key = settings.get("source_write_key").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     Ok(Arc::new(Segment { facts, wire, write_key, region: Region::of(settings) }))
+}
+
+/// Segment, served from memory.
+pub(crate) fn simulator(settings: &serde_json::Value) -> Box<dyn Simulator> {
+    Box::new(Workspace::new(settings))
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Webhooks: the data of a record, or of several as a list, sent to the URL that the mapping says.
 
 mod javascript;
+mod simulator;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use kit::{
     WireSettings, hmac_hex,
 };
 use records::{Outcome, Value};
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Webhook {
@@ -85,7 +87,7 @@ impl Webhook {
         let method = Method::try_from(method.as_str()).map_err(|_| format!("`{method}` is not a method"))?;
         let mut request = Request::new(method, text("url"));
         let (body, signed) = body(batch, first);
-        let mut headers = headers(first.fields.get("headers"), body.is_some());
+        let mut headers = headers(first.fields.get("headers"), body.is_some())?;
         if let (Some(secret), Some(signed)) = (&self.shared_secret.0, signed)
             && !headers.iter().any(|(name, _)| name == "x-signature")
         {
@@ -141,7 +143,7 @@ fn body(batch: &Batch, first: &Payload) -> (Option<String>, Option<String>) {
 }
 
 /// The headers of a mapping, names in lower case. One that comes twice has both values.
-fn headers(fields: Option<&Value>, has_body: bool) -> Vec<(String, String)> {
+fn headers(fields: Option<&Value>, has_body: bool) -> Result<Vec<(String, String)>, String> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in fields.and_then(Value::as_object).into_iter().flat_map(records::Object::iter) {
         let name = name.to_ascii_lowercase();
@@ -150,6 +152,11 @@ fn headers(fields: Option<&Value>, has_body: bool) -> Vec<(String, String)> {
             continue;
         }
         let value = javascript::text(value);
+        if value.chars().any(|letter| letter > '\u{ff}') {
+            return Err(format!(
+                "the header `{name}` holds letters that headers cannot carry; put the value into the data"
+            ));
+        }
         match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
                 known.push_str(", ");
@@ -158,5 +165,5 @@ fn headers(fields: Option<&Value>, has_body: bool) -> Vec<(String, String)> {
             None => headers.push((name, value.into_owned())),
         }
     }
-    headers
+    Ok(headers)
 }

@@ -8,3 +8,6 @@ mod http;
 mod intercom;
 mod mixpanel;
 mod recorded;
+mod round_trip;
+mod segment;
+mod webhook;
