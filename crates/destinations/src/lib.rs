@@ -64,7 +64,7 @@ const LIST: [Listed; 14] = [
     listed!("iterable", iterable),
     listed!("klaviyo", klaviyo),
     listed!("mixpanel", mixpanel, simulated),
-    listed!("salesforce", salesforce),
+    listed!("salesforce", salesforce, simulated),
     listed!("segment", segment, simulated),
     listed!("segment-profiles", segment_profiles, simulated),
     listed!("slack", slack),

@@ -7,6 +7,7 @@ mod lookup;
 mod object;
 mod password;
 mod results;
+mod simulator;
 mod single;
 mod table;
 
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 use answers::failure;
 use object::{Kind, Operation, operation};
 use password::Password;
+pub(crate) use simulator::simulator;
 
 /// The version that the original speaks.
 const API_VERSION: &str = "v53.0";

@@ -61,7 +61,9 @@ impl Simulator for Org {
                 &json!({ "sobjects": "/sobjects", "identity": "https://login.salesforce.com/id/00Dsimulated/005simulated" }),
             )),
             ("GET", ["sobjects"]) => Ok(Reply::json(200, &self.described())),
-            ("GET", ["query"]) => self.query(&request.parameter("q").unwrap_or_default()).map(|found| Reply::json(200, &found)),
+            ("GET", ["query"]) => {
+                self.query(&request.parameter("q").unwrap_or_default()).map(|found| Reply::json(200, &found))
+            }
             ("POST", ["sobjects", object]) => self
                 .create(object, request.json(), refusals)
                 .map(|id| Reply::json(201, &json!({ "id": id, "success": true, "errors": [] }))),
@@ -79,12 +81,14 @@ impl Simulator for Org {
 
     fn held(&self) -> Value {
         let records = |records: &BTreeMap<String, Map<String, Value>>| {
-            records.iter().map(|(id, fields)| {
-                let mut record = Map::from_iter([("Id".to_owned(), json!(id))]);
-                record.extend(fields.clone());
-                Value::Object(record)
-            })
-            .collect::<Vec<_>>()
+            records
+                .iter()
+                .map(|(id, fields)| {
+                    let mut record = Map::from_iter([("Id".to_owned(), json!(id))]);
+                    record.extend(fields.clone());
+                    Value::Object(record)
+                })
+                .collect::<Vec<_>>()
         };
         let jobs = self.jobs.iter().map(|(id, job)| json!({ "id": id, "object": job.object, "operation": job.operation, "state": job.state, "records": job.rows.len() }));
         json!({
@@ -134,7 +138,8 @@ impl Org {
             "opportunity" => &["Name", "StageName", "CloseDate"],
             _ => &[],
         };
-        let missing: Vec<_> = needed.iter().filter(|name| fields.get(**name).is_none_or(Value::is_null)).copied().collect();
+        let missing: Vec<_> =
+            needed.iter().filter(|name| fields.get(**name).is_none_or(Value::is_null)).copied().collect();
         if !missing.is_empty() {
             let message = format!("Required fields are missing: [{}]", missing.join(", "));
             return Err((400, "REQUIRED_FIELD_MISSING", message));
@@ -279,8 +284,15 @@ impl Org {
             return Err((400, "INVALIDJOB", "externalIdFieldName is missing".to_owned()));
         }
         let id = self.id("750");
-        let job =
-            Job { object, operation, id_field, state: "Open", csv: String::new(), columns: Vec::new(), rows: Vec::new() };
+        let job = Job {
+            object,
+            operation,
+            id_field,
+            state: "Open",
+            csv: String::new(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+        };
         self.jobs.insert(id.clone(), job);
         Ok(Reply::json(200, &json!({ "id": id, "state": "Open", "contentType": "CSV" })))
     }
@@ -321,7 +333,8 @@ impl Org {
         }
         let wanted = json!(key);
         let held = self.held_of(&job.object).iter();
-        let known = held.filter(|(_, held)| same(value_of(held, &job.id_field), &wanted)).map(|(id, _)| id.clone()).next();
+        let known =
+            held.filter(|(_, held)| same(value_of(held, &job.id_field), &wanted)).map(|(id, _)| id.clone()).next();
         match known {
             Some(id) => self.update(&job.object, &id, Value::Object(fields), refusals).map(|()| id),
             None => self.create(&job.object, Value::Object(fields), refusals),

@@ -9,5 +9,6 @@ mod intercom;
 mod mixpanel;
 mod recorded;
 mod round_trip;
+mod salesforce;
 mod segment;
 mod webhook;
