@@ -19,6 +19,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(15);
 /// Questions that may fail one after the other before nobody can say what the job did.
 const FAILURES_MAX: u32 = 8;
 
+/// What a row of a file of results has met, given what the file says of it.
+type FateOf = fn(&str) -> Fate;
+
+/// The files of results of a job.
+const RESULTS: [(&str, FateOf); 3] = [
+    ("failedResults", |error| Fate::Failed(error.to_owned())),
+    ("successfulResults", |_| Fate::Taken),
+    ("unprocessedrecords", |_| Fate::Unprocessed),
+];
+
 /// What must be known of a job to read its results.
 #[derive(Debug, Clone, PartialEq)]
 struct Sent {
@@ -111,7 +121,7 @@ impl Salesforce {
         if matches!(operation, Operation::Update | Operation::Upsert) {
             body.insert("externalIdFieldName", table.id_column().into());
         }
-        Request::post(self.url("jobs/ingest")).json(&serde_json::Value::from(&Value::Object(body)))
+        Request::post(self.url("jobs/ingest")).json(&Value::Object(body))
     }
 
     fn upload_request(&self, job: &str, table: &Table) -> Request {
@@ -229,13 +239,8 @@ impl Salesforce {
             return sent.outcomes(|| state.unprocessed(&sent.job));
         }
         let mut found = Vec::new();
-        let kinds: [(&str, fn(&str) -> Fate); 3] = [
-            ("failedResults", |error| Fate::Failed(error.to_owned())),
-            ("successfulResults", |_| Fate::Taken),
-            ("unprocessedrecords", |_| Fate::Unprocessed),
-        ];
         let mut missing = None;
-        for (file, fate) in kinds {
+        for (file, fate) in RESULTS {
             if found.len() < rows.len() {
                 match self.results(sent, file, fate, patient, wire).await {
                     Ok(rows) => found.extend(rows),
@@ -259,7 +264,7 @@ impl Salesforce {
         &self,
         sent: &Sent,
         file: &str,
-        fate: fn(&str) -> Fate,
+        fate: FateOf,
         patient: bool,
         wire: &Wire,
     ) -> Result<Vec<super::results::Found>, DeliveryError> {

@@ -50,14 +50,14 @@ impl Salesforce {
         let url = self.url(&format!("sobjects/{object}/{}", encoded(&id)));
         let request = match operation {
             Operation::Delete => Request::delete(url),
-            _ => Request::patch(url).json(&serde_json::Value::from(&body(payload))),
+            _ => Request::patch(url).json(&body(payload)),
         };
         self.taken(&self.send(wire, request).await?)
     }
 
     async fn create(&self, object: &str, payload: &Payload, wire: &Wire) -> Result<Outcome, DeliveryError> {
         let request = Request::post(self.url(&format!("sobjects/{object}")));
-        let answer = self.send(wire, request.json(&serde_json::Value::from(&body(payload)))).await?;
+        let answer = self.send(wire, request.json(&body(payload))).await?;
         if let Some(error) = failure(&answer, &self.facts.statuses) {
             return Err(error);
         }
