@@ -128,8 +128,17 @@ fn name(traits: &Object) -> Option<Value> {
     }
 }
 
+/// The value as JavaScript writes it into a text.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_json(), str::to_owned)
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Object(_) => "[object Object]".to_owned(),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| if item.is_null() { String::new() } else { plain(item) });
+            items.collect::<Vec<_>>().join(",")
+        }
+        scalar => scalar.to_json(),
+    }
 }
 
 impl Mixpanel {
