@@ -55,7 +55,7 @@ macro_rules! listed {
 
 /// One line per folder.
 const LIST: [Listed; 14] = [
-    listed!("braze", braze),
+    listed!("braze", braze, simulated),
     listed!("customerio", customerio),
     listed!("file", file),
     listed!("http", http),

@@ -133,7 +133,10 @@ fn of_taken(answer: &Value, carried: &Carried) -> Result<Vec<Outcome>, DeliveryE
         // A plain success is one for all; one that names refusals counts the others, as documented.
         None => refused.is_empty(),
     };
-    let told = || format!("Braze counts {} of {least} as taken and does not say which", count.unwrap_or_default());
+    let told = || match count {
+        Some(count) => format!("Braze counts {count} of {least} as taken and does not say which"),
+        None => "Braze names refusals and does not count what it took".to_owned(),
+    };
     if !complete && refused.is_empty() {
         return Err(match (carried.records, carried.existing_only) {
             (1, true) => {

@@ -140,7 +140,11 @@ impl Catalog<'_> {
             return Outcome::Delivered;
         }
         let message = error.get("message").and_then(Value::as_str).unwrap_or("Braze refused the item");
-        Outcome::rejected(code, message)
+        match code {
+            // A fault of Braze's own, as it documents.
+            "arbitrary-error" => Outcome::retry(code, message),
+            _ => Outcome::rejected(code, message),
+        }
     }
 }
 

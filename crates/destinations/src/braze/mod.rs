@@ -6,6 +6,7 @@ mod catalog;
 mod choices;
 mod ecommerce;
 mod profiles;
+mod simulator;
 mod track;
 mod trigger;
 
@@ -18,6 +19,8 @@ use kit::{
     Wire, WireSettings,
 };
 use records::{Object, Outcome, Value, object};
+
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Braze {
