@@ -6,6 +6,7 @@ use mapping::{Field, Required};
 use serde_json::{Value, json};
 
 /// The folder of the recordings, if it is there.
+#[expect(clippy::print_stdout, reason = "who runs the tests is told that there is nothing to run")]
 fn folder() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a test finds its optional cases through the environment")]
     let named = std::env::var("OUTFLOW_CONFORMANCE").ok().map(PathBuf::from);
