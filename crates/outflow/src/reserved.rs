@@ -74,8 +74,16 @@ impl Reserved {
                 problem("enable_batching", "`true` or `false`");
             }
         }
+        // Where the original knows no other way to say it, no records in a batch mean no batches.
+        let no_batches =
+            |value: &Value| value.as_f64() == Some(0.0) || value.as_str().is_some_and(|text| text.trim() == "0");
+        let batch_size = given("batch_size").or_else(|| default("batch_size"));
+        let single = batch_size.as_ref().is_some_and(no_batches);
+        if single && read.batching.is_none() {
+            read.batching = Some(false);
+        }
         for (key, slot) in [("batch_size", &mut read.records_max), ("batch_bytes", &mut read.bytes_max)] {
-            if let Some(value) = given(key) {
+            if let Some(value) = given(key).filter(|_| key != "batch_size" || !single) {
                 *slot = as_count(&value);
                 if slot.is_none() {
                     problem(key, "a whole number of at least 1");
@@ -177,10 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_size_of_none_means_single_records() {
+        assert_eq!(read(json!({ "batch_size": 0 })).unwrap().batching, Some(false));
+        assert_eq!(read(json!({ "batch_size": { "@literal": "0" } })).unwrap().batching, Some(false));
+        let both = read(json!({ "batch_size": 0, "enable_batching": true })).unwrap();
+        assert_eq!((both.batching, both.records_max), (Some(true), None));
+        let yaml = "slug: t\nname: T\nactions:\n  - {slug: a, name: A, modes: [upsert], fields: [{key: batch_size, type: number, default: 0}]}";
+        let action = kit::Facts::parse(yaml).unwrap().actions.remove(0);
+        let read = |fields: Value| Reserved::read(fields.as_object().unwrap(), &action).unwrap();
+        assert_eq!(read(json!({})).batching, Some(false));
+        let sized = read(json!({ "batch_size": 50 }));
+        assert_eq!((sized.batching, sized.records_max), (None, Some(50)));
+    }
+
+    #[test]
     fn what_differs_from_record_to_record_is_refused() {
         let problems = read(json!({
             "enable_batching": { "@path": "$.properties.batching" },
-            "batch_size": 0,
+            "batch_size": -1,
             "batch_keys": 1,
             "__segment_internal_sync_mode": "replace",
             "onMappingSave": true,
