@@ -147,15 +147,15 @@ fn headers(fields: Option<&Value>, has_body: bool) -> Result<Vec<(String, String
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in fields.and_then(Value::as_object).into_iter().flat_map(records::Object::iter) {
         let name = name.to_ascii_lowercase();
-        // These are of the body as it is sent.
-        if name == "content-length" || (has_body && name == "content-type") {
-            continue;
-        }
         let value = javascript::text(value);
         if value.chars().any(|letter| letter > '\u{ff}') {
             return Err(format!(
                 "the header `{name}` holds letters that headers cannot carry; put the value into the data"
             ));
+        }
+        // These are of the body as it is sent.
+        if name == "content-length" || (has_body && name == "content-type") {
+            continue;
         }
         match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
