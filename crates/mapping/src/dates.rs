@@ -14,6 +14,12 @@ pub fn dayjs_millis(text: &str) -> Option<i64> {
     dayjs_parts(text).map_or_else(|| date_millis(text), within_range)
 }
 
+/// Milliseconds since 1970 as `2024-06-10T08:30:00.000Z`. None: the year has not four digits.
+pub fn date_text(millis: i64) -> Option<String> {
+    let at = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(millis).ok()?);
+    (0..=9999).contains(&at.year()).then(|| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+}
+
 /// The same as [`date_millis`], but only of text that begins as a date does: `May 5`, not `room 5`.
 pub(crate) fn parse_plain(text: &str) -> Option<i64> {
     const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];

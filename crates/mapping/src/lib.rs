@@ -24,7 +24,7 @@ mod write;
 
 pub use beyond::directives;
 pub use condition::Condition;
-pub use dates::{date_millis, dayjs_millis};
+pub use dates::{date_millis, date_text, dayjs_millis};
 pub use event::{DeletedValues, Event};
 pub use fields::{
     Choice, ConditionOperator, Conditions, Field, FieldCondition, FieldProblem, FieldType, Fields, Match, Options,

@@ -1,6 +1,6 @@
 //! Dates in text, as V8 and dayjs read them.
 
-use mapping::{date_millis, dayjs_millis};
+use mapping::{date_millis, date_text, dayjs_millis};
 
 #[test]
 fn dates_are_read_as_v8_reads_them() {
@@ -42,4 +42,11 @@ fn dates_are_read_as_dayjs_reads_them() {
     check("2024-06-10 08:30:15.5", Some(1_718_008_215_005));
     check("June 10, 2024", Some(1_717_977_600_000));
     check("now", None);
+}
+
+#[test]
+fn dates_are_written_as_javascript_writes_them() {
+    assert_eq!(date_text(1_718_008_200_005).as_deref(), Some("2024-06-10T08:30:00.005Z"));
+    assert_eq!(date_text(-500).as_deref(), Some("1969-12-31T23:59:59.500Z"));
+    assert_eq!(date_text(-62_167_219_200_001), None);
 }
