@@ -3,9 +3,17 @@
 use kit::{Answer, DeliveryError, Statuses};
 use records::{Outcome, Value};
 
-/// Codes of faults that pass by themselves.
-const PASSING: [&str; 5] =
-    ["UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "APEX_ERROR_TIMEOUT"];
+/// Codes of faults that pass by themselves, and of limits that are free again later.
+const PASSING: [&str; 8] = [
+    "UNABLE_TO_LOCK_ROW",
+    "SERVER_UNAVAILABLE",
+    "REQUEST_RUNNING_TOO_LONG",
+    "QUERY_TIMEOUT",
+    "APEX_ERROR_TIMEOUT",
+    "LIMIT_EXCEEDED",
+    "EXCEEDEDQUOTA",
+    "ExceededQuota",
+];
 
 /// The daily or the concurrent requests are used up.
 const LIMIT: &str = "REQUEST_LIMIT_EXCEEDED";

@@ -94,7 +94,10 @@ impl Salesforce {
                 .map(|place| place.clone().map(|row| marks.get(row).cloned().unwrap_or_default()))
                 .collect(),
         };
-        batch.job_started(&sent.token()).await?;
+        if let Err(error) = batch.job_started(&sent.token()).await {
+            self.abort(&job, wire).await;
+            return Err(error);
+        }
         let closed = self.send(wire, self.close_request(&job)).await;
         let closed = closed.and_then(|answer| failure(&answer, &self.facts.statuses).map_or(Ok(()), Err));
         if let Err(error) = closed {

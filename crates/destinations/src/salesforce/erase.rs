@@ -7,7 +7,7 @@ use records::{Outcome, Value};
 
 use super::Salesforce;
 use super::answers::{changes_nothing, failure, outcome_of, refused};
-use super::lookup::{Found, field_name, given_id, not_understood, query, quoted, traits};
+use super::lookup::{Found, encoded, field_name, given_id, not_understood, query, quoted, traits};
 use super::object::text_of;
 use super::single::{many_found, nothing_found};
 use super::table::external_id;
@@ -16,6 +16,9 @@ use super::table::external_id;
 const DELETED_MAX: usize = 200;
 /// What a query may be long, encoded, with room for the rest of the URL.
 const QUERY_BYTES_MAX: usize = 3500;
+
+/// A record's place, and field and value of its external id.
+type External = (usize, String, String);
 
 /// How the record that a change means is found.
 enum Search {
@@ -67,10 +70,11 @@ impl Salesforce {
         }
         for (place, found) in self.find_external(object, &externals, wire).await? {
             ends[place] = Some(match found {
-                Found::One(id) => Ok(id),
+                Ok(Found::One(id)) => Ok(id),
                 // The mapping wrote it under this very id, so it is gone already.
-                Found::Nothing => Err(Outcome::Delivered),
-                Found::Many => Err(many_found(object)),
+                Ok(Found::Nothing) => Err(Outcome::Delivered),
+                Ok(Found::Many) => Err(many_found(object)),
+                Err(outcome) => Err(outcome),
             });
         }
         let soqls: Vec<String> = queries.iter().map(|(_, soql)| soql.clone()).collect();
@@ -123,48 +127,66 @@ impl Salesforce {
     async fn find_external(
         &self,
         object: &str,
-        externals: &[(usize, String, String)],
+        externals: &[External],
         wire: &Wire,
-    ) -> Result<Vec<(usize, Found)>, DeliveryError> {
+    ) -> Result<Vec<(usize, Result<Found, Outcome>)>, DeliveryError> {
         let mut all = Vec::with_capacity(externals.len());
         let mut rest = externals;
         while let Some((_, field, _)) = rest.first() {
             let mut bytes = 0;
             let fits = rest.iter().take_while(|(_, of, value)| {
-                bytes += super::lookup::encoded(&quoted(value)).len() + 3;
+                bytes += encoded(&quoted(value)).len() + 3;
                 of == field && bytes <= QUERY_BYTES_MAX
             });
             let (part, later) = rest.split_at(fits.count().max(1));
             rest = later;
-            let values: Vec<_> = part.iter().map(|(_, _, value)| quoted(value)).collect();
-            let soql = format!("SELECT Id, {field} FROM {object} WHERE {field} IN ({})", values.join(", "));
-            let answer = match self.ask(&soql, wire).await {
-                // A preview shows how the first are looked for, and what deleting looks like.
-                Err(DeliveryError::Preview) => {
-                    all.extend(part.iter().map(|(place, _, _)| (*place, Found::One("ID_THAT_IS_FOUND".to_owned()))));
-                    continue;
+            // A field that holds numbers does not compare with text.
+            let numbers = part.iter().all(|(_, _, value)| value.parse::<f64>().is_ok_and(f64::is_finite));
+            let mut found = self.find_part(object, part, quoted, wire).await;
+            if numbers && matches!(found, Err(DeliveryError::Refused { .. })) {
+                found = self.find_part(object, part, str::to_owned, wire).await;
+            }
+            match found {
+                Ok(found) => all.extend(found),
+                // The query is wrong for all of them: an unknown field, say.
+                Err(DeliveryError::Refused { code, message }) => {
+                    let outcome = Outcome::rejected(code, message);
+                    all.extend(part.iter().map(|(place, _, _)| (*place, Err(outcome.clone()))));
                 }
-                other => other?,
-            };
-            let rows = rows(&answer.json().map_err(changes_nothing)?, field);
-            let rows = rows.ok_or_else(|| not_understood(&answer))?;
-            match matched(part, &rows) {
-                Some(found) => all.extend(found),
-                None => {
-                    // The field compares in a way of its own, so each is asked for alone.
-                    let each = |value: &str| format!("SELECT Id FROM {object} WHERE {field} = {}", quoted(value));
-                    let soqls: Vec<_> = part.iter().map(|(_, _, value)| each(value)).collect();
-                    for ((place, _, _), found) in part.iter().zip(self.find_each(&soqls, wire).await?) {
-                        let found = found.map_err(|outcome| DeliveryError::Failed {
-                            code: outcome.code().unwrap_or("not_found").to_owned(),
-                            message: outcome.message().unwrap_or_default().to_owned(),
-                        });
-                        all.push((*place, found?));
-                    }
-                }
+                Err(error) => return Err(error),
             }
         }
         Ok(all)
+    }
+
+    /// The same for those that fit into a query.
+    async fn find_part(
+        &self,
+        object: &str,
+        part: &[External],
+        literal: impl Fn(&str) -> String + Send,
+        wire: &Wire,
+    ) -> Result<Vec<(usize, Result<Found, Outcome>)>, DeliveryError> {
+        let Some((_, field, _)) = part.first() else { return Ok(Vec::new()) };
+        let values: Vec<_> = part.iter().map(|(_, _, value)| literal(value)).collect();
+        let soql = format!("SELECT Id, {field} FROM {object} WHERE {field} IN ({})", values.join(", "));
+        let answer = match self.ask(&soql, wire).await {
+            // A preview shows how they are looked for, and what deleting looks like.
+            Err(DeliveryError::Preview) => {
+                let found = || Ok(Found::One("ID_THAT_IS_FOUND".to_owned()));
+                return Ok(part.iter().map(|(place, _, _)| (*place, found())).collect());
+            }
+            other => other?,
+        };
+        let rows = rows(&answer.json().map_err(changes_nothing)?, field);
+        if let Some(found) = matched(part, &rows.ok_or_else(|| not_understood(&answer))?) {
+            return Ok(found.into_iter().map(|(place, found)| (place, Ok(found))).collect());
+        }
+        // The field compares in a way of its own, so each is asked for alone.
+        let each = |value: &String| format!("SELECT Id FROM {object} WHERE {field} = {value}");
+        let soqls: Vec<_> = values.iter().map(each).collect();
+        let found = self.find_each(&soqls, wire).await?;
+        Ok(part.iter().map(|(place, _, _)| *place).zip(found).collect())
     }
 }
 
@@ -191,7 +213,7 @@ fn rows(json: &Value, field: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Which record each external id leads to; none if a row belongs to no id, so that the comparison is not ours.
-fn matched(asked: &[(usize, String, String)], rows: &[(String, String)]) -> Option<Vec<(usize, Found)>> {
+fn matched(asked: &[External], rows: &[(String, String)]) -> Option<Vec<(usize, Found)>> {
     let mut by_value: HashMap<String, Vec<&str>> = HashMap::new();
     for (id, value) in rows {
         by_value.entry(value.to_lowercase()).or_default().push(id);
@@ -235,7 +257,7 @@ fn deleted(result: &Value) -> Outcome {
 mod tests {
     use super::*;
 
-    fn asked(values: &[&str]) -> Vec<(usize, String, String)> {
+    fn asked(values: &[&str]) -> Vec<External> {
         values.iter().enumerate().map(|(place, value)| (place, "ext__c".to_owned(), (*value).to_owned())).collect()
     }
 

@@ -13,6 +13,7 @@ use kit::{
 use mapping::SyncMode;
 use records::{Operation, Outcome};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 fn connect(url: &str) -> Arc<dyn Destination> {
     let settings = json!({
@@ -121,18 +122,32 @@ async fn single_records_are_found_and_changed() {
     assert_eq!(count(&server, "lead"), 0);
 }
 
-/// Keeps the note of a job; `full` makes it fail after that, as if the program ended there.
+/// Keeps the note of a job. What comes after that may fail, or never come, as if the program had ended.
 #[derive(Debug, Default)]
 struct Notes {
-    full: bool,
+    then: Then,
     noted: Mutex<Option<(Vec<u64>, String)>>,
+    told: Notify,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Then {
+    #[default]
+    GoOn,
+    Fail,
+    End,
 }
 
 #[async_trait]
 impl JobLog for Notes {
     async fn started(&self, records: &[u64], token: &str) -> Result<(), String> {
         *self.noted.lock().unwrap() = Some((records.to_vec(), token.to_owned()));
-        if self.full { Err("the disk is full".to_owned()) } else { Ok(()) }
+        self.told.notify_one();
+        match self.then {
+            Then::GoOn => Ok(()),
+            Then::Fail => Err("the disk is full".to_owned()),
+            Then::End => std::future::pending().await,
+        }
     }
 }
 
@@ -172,16 +187,31 @@ async fn the_results_of_a_job_are_read_after_the_program_ended() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_not_closed_is_stopped_after_the_program_ended() {
+    let server = org(Value::Null).await;
+    let destination = connect(&server.url());
+    let wire = wire(destination.as_ref());
+    let notes = Arc::new(Notes { then: Then::End, ..Notes::default() });
+    let batch = ten(&notes);
+    tokio::select! {
+        outcomes = destination.deliver(&batch, &wire) => panic!("{outcomes:?}"),
+        () = notes.told.notified() => {}
+    }
+    assert_eq!(server.held()["jobs"][0]["state"], "Open");
+    let outcomes = destination.resume(&notes.job(), &wire).await.unwrap();
+    assert_eq!(outcomes[3].code(), Some("MISSING_EXTERNAL_ID"));
+    assert!(outcomes.iter().enumerate().all(|(place, outcome)| place == 3 || outcome.code() == Some("not_sent")));
+    assert_eq!((count(&server, "account"), &server.held()["jobs"][0]["state"]), (0, &json!("Aborted")));
+}
+
+#[tokio::test]
 async fn a_job_that_could_not_be_noted_never_begins() {
     let server = org(Value::Null).await;
     let destination = connect(&server.url());
     let wire = wire(destination.as_ref());
-    let notes = Arc::new(Notes { full: true, ..Notes::default() });
+    let notes = Arc::new(Notes { then: Then::Fail, ..Notes::default() });
     let error = destination.deliver(&ten(&notes), &wire).await.unwrap_err();
     assert!(error.to_string().contains("the disk is full"), "{error}");
-    let outcomes = destination.resume(&notes.job(), &wire).await.unwrap();
-    assert_eq!(outcomes[3].code(), Some("MISSING_EXTERNAL_ID"));
-    assert!(outcomes.iter().enumerate().all(|(place, outcome)| place == 3 || outcome.code() == Some("not_sent")));
     assert_eq!((count(&server, "account"), &server.held()["jobs"][0]["state"]), (0, &json!("Aborted")));
 }
 
