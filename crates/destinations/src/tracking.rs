@@ -137,6 +137,9 @@ pub(crate) async fn post(
         let message = format!("{} bytes; Segment takes {REQUEST_BYTES_MAX} in a request", body.len());
         return Err(DeliveryError::Refused { code: "too_large".to_owned(), message });
     }
+    // It may stand in the mapping, and it goes as basic authentication.
+    wire.add_secret(write_key);
+    wire.add_secret(&format!("{write_key}:"));
     let request = Request::post(region.batch_url()).basic(write_key, "").text("application/json", body);
     let answer = wire.send(request).await?;
     if let Some(failure) = answer.failure(statuses) {

@@ -1,6 +1,11 @@
 //! Segment Connections and Segment Profiles against a workspace of Segment.
 
+use std::sync::Arc;
+
+use kit::testing::Reply;
+use kit::testing::conformance::{self, Subject};
 use kit::{ChoiceQuery, DeliveryError, DynamicChoice};
+use mapping::SyncMode;
 use records::OutcomeKind;
 use serde_json::{Map, Value as Json, json};
 
@@ -24,6 +29,39 @@ fn sorted(keys: &Map<String, Json>) -> Vec<String> {
     let mut keys: Vec<String> = keys.keys().cloned().collect();
     keys.sort_by_key(|key| key.parse::<u64>().unwrap());
     keys
+}
+
+/// `write-key-0123` in the settings, or in the mapping if the space is that.
+fn subject(slug: &'static str, settings: Json, space: &'static str) -> Subject {
+    Subject {
+        connect: Box::new(move |url| {
+            let mut settings = settings.clone();
+            settings["connection"] = json!({ "endpoint": url });
+            destinations::connect(slug, &settings, &Json::Null).unwrap()
+        }),
+        action: "sendTrack".to_owned(),
+        mode: SyncMode::Mirror,
+        fields: Box::new(move |index| {
+            let mut fields = json!({ "user_id": format!("u{index}"), "event_name": "Renewed" });
+            if !space.is_empty() {
+                fields["engage_space"] = json!(space);
+            }
+            fields.into()
+        }),
+        accept: Arc::new(|_| Reply::json(200, &json!({ "success": true }))),
+        count: Box::new(|request| request.json()["batch"].as_array().map_or(0, Vec::len)),
+        secrets: vec!["write-key-0123".to_owned(), "d3JpdGUta2V5LTAxMjM6".to_owned()],
+        empty_is_fine: false,
+    }
+}
+
+#[tokio::test]
+async fn all_of_segment_conforms() {
+    let key = "write-key-0123";
+    let connections = subject("segment", json!({ "source_write_key": key }), "");
+    assert_eq!(conformance::check(&connections).await, Vec::<String>::new());
+    let named = subject(PROFILES, json!({ "spaces": { "main": key } }), "main");
+    assert_eq!(conformance::check(&named).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! Webhooks against a receiver that checks signatures.
 
+use std::sync::Arc;
+
+use kit::testing::Reply;
+use kit::testing::conformance::{self, Subject};
 use serde_json::{Value as Json, json};
 
 use crate::round_trip::{Simulated, delivered_and_rejected};
@@ -36,6 +40,24 @@ async fn exactly_what_a_receiver_refuses_is_rejected() {
     assert!((5..60).contains(&rejected.len()), "{} were rejected", rejected.len());
     assert_eq!(held, delivered);
     assert_eq!(delivered.len() + rejected.len(), 500);
+}
+
+#[tokio::test]
+async fn webhooks_conform() {
+    let subject = Subject {
+        connect: Box::new(|url| {
+            let settings = json!({ "sharedSecret": "secret-word", "connection": { "endpoint": url } });
+            destinations::connect("webhook", &settings, &Json::Null).unwrap()
+        }),
+        action: "send".to_owned(),
+        mode: mapping::SyncMode::Mirror,
+        fields: Box::new(|_| fields(0).into()),
+        accept: Arc::new(|_| Reply::json(200, &json!({}))),
+        count: Box::new(|request| request.json().as_array().map_or(0, Vec::len)),
+        secrets: vec!["secret-word".to_owned()],
+        empty_is_fine: true,
+    };
+    assert_eq!(conformance::check(&subject).await, Vec::<String>::new());
 }
 
 #[tokio::test]
