@@ -59,7 +59,7 @@ const LIST: [Listed; 14] = [
     listed!("customerio", customerio),
     listed!("file", file),
     listed!("http", http),
-    listed!("hubspot", hubspot),
+    listed!("hubspot", hubspot, simulated),
     listed!("intercom", intercom, simulated),
     listed!("iterable", iterable),
     listed!("klaviyo", klaviyo),

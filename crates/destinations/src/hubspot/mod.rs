@@ -12,6 +12,7 @@ mod events;
 mod links;
 mod object;
 mod search;
+mod simulator;
 mod values;
 mod writes;
 
@@ -26,6 +27,7 @@ use records::Outcome;
 
 use api::{Api, ORIGIN};
 use cache::Cache;
+pub(crate) use simulator::simulator;
 
 /// Makes the destination. Settings and options were checked against the facts.
 pub(crate) fn connect(

@@ -6,6 +6,7 @@ mod braze;
 mod cases;
 mod file;
 mod http;
+mod hubspot;
 mod intercom;
 mod mixpanel;
 mod recorded;
