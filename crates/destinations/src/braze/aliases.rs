@@ -17,7 +17,7 @@ pub(super) async fn create(braze: &Braze, batch: &Batch, wire: &Wire) -> Result<
         Value::Object(alias)
     };
     let aliases: Vec<Value> = batch.records.iter().map(alias).collect();
-    let carried = Carried::each(aliases.len(), Some(COUNTED));
+    let carried = Carried { counted: Some(COUNTED), of_users: true, ..Carried::each(aliases.len()) };
     let request = Request::post(braze.url("/users/alias/new")).json(&object! { "user_aliases" => aliases });
     answers::outcomes(braze, &wire.send(request).await?, &carried)
 }
@@ -66,7 +66,7 @@ pub(super) async fn identify(braze: &Braze, batch: &Batch, wire: &Wire) -> Resul
     if !places.is_empty() {
         // How many email addresses were taken is not documented to be counted.
         let counted = emails.is_empty().then_some(COUNTED);
-        let carried = Carried::each(places.len(), counted);
+        let carried = Carried { counted, of_users: true, ..Carried::each(places.len()) };
         let mut body = Object::new();
         put(
             &mut body,

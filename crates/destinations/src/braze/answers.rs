@@ -20,12 +20,14 @@ pub(super) struct Carried {
     pub counted: Option<&'static str>,
     /// Users that Braze does not know are passed over, and not counted.
     pub existing_only: bool,
+    /// It went to an address below `/users`, which only another instance of Braze can lack.
+    pub of_users: bool,
 }
 
 impl Carried {
     /// One object for each record.
-    pub(super) fn each(records: usize, counted: Option<&'static str>) -> Self {
-        Self { records, owners: (0..records).collect(), counted, ..Self::default() }
+    pub(super) fn each(records: usize) -> Self {
+        Self { records, owners: (0..records).collect(), ..Self::default() }
     }
 
     /// The least count that an answer can have if it took all objects but the refused ones.
@@ -97,6 +99,10 @@ fn said(error: &Value) -> String {
 /// The outcomes of the records of a request.
 pub(super) fn outcomes(braze: &Braze, answer: &Answer, carried: &Carried) -> Result<Vec<Outcome>, DeliveryError> {
     match braze.failure(answer) {
+        Some(DeliveryError::Refused { message, .. }) if answer.status == 404 && carried.of_users => {
+            let message = format!("status 404: {message}; are `api_key` and `endpoint` of the same instance?");
+            Err(DeliveryError::CredentialsRefused { message })
+        }
         Some(refused @ DeliveryError::Refused { .. }) => of_refused(answer, carried).ok_or(refused),
         Some(other) => Err(other),
         None => of_taken(&answer.json()?, carried),

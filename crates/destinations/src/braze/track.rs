@@ -62,14 +62,14 @@ pub(super) async fn deliver(braze: &Braze, batch: &Batch, wire: &Wire) -> Result
     }
     // A call is one request, but that orders of many products may need more.
     let alone = requests.len() == 1;
-    let mut halted = None;
-    let mut sent_before = false;
+    let (mut sent_before, mut is_preview, mut halted) = (false, false, false);
     for (objects, owners) in requests {
         let mut places = owners.clone();
         places.dedup();
-        let result = match &halted {
-            Some(error) => Err(DeliveryError::clone(error)),
-            None => send(braze, batch, kind, objects, &owners, &places, wire).await,
+        let result = if halted {
+            Err(DeliveryError::Unreachable { message: "not sent after an earlier failure".to_owned() })
+        } else {
+            send(braze, batch, kind, objects, &owners, &places, wire).await
         };
         match result {
             Ok(own) => {
@@ -77,25 +77,21 @@ pub(super) async fn deliver(braze: &Braze, batch: &Batch, wire: &Wire) -> Result
                     outcomes[*place] = Some(outcome);
                 }
             }
-            Err(error) if alone => return Err(error),
-            Err(error @ DeliveryError::Preview) if !sent_before => halted = Some(error),
+            Err(DeliveryError::Preview) => is_preview = true,
             Err(error) => {
                 let is_refused = matches!(error, DeliveryError::Refused { .. });
-                if !is_refused && !sent_before {
+                if alone || (!is_refused && !sent_before) {
                     return Err(error);
                 }
-                if halted.is_none() && !is_refused {
-                    halted =
-                        Some(DeliveryError::Unreachable { message: "not sent after an earlier failure".to_owned() });
-                }
+                halted |= !is_refused;
                 let outcome = answers::outcome_of(error);
                 places.iter().for_each(|place| outcomes[*place] = Some(outcome.clone()));
             }
         }
         sent_before = true;
     }
-    if let Some(preview @ DeliveryError::Preview) = halted {
-        return Err(preview);
+    if is_preview {
+        return Err(DeliveryError::Preview);
     }
     let unknown = || Outcome::InDoubt { message: "the record was in no request".to_owned() };
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unknown)).collect())
@@ -117,6 +113,7 @@ async fn send(
         owners: owners.iter().filter_map(|owner| places.iter().position(|place| place == owner)).collect(),
         users: if kind == Kind::Attributes { objects.iter().map(user).collect() } else { Vec::new() },
         counted: Some(kind.counted()),
+        of_users: true,
         existing_only: objects.iter().all(|object| object.get("_update_existing_only") == Some(&Value::Bool(true))),
     };
     let many = if is_ecommerce { batch.batching } else { objects.len() > 1 };

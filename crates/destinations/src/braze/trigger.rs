@@ -19,7 +19,7 @@ pub(super) async fn deliver(
             Err(refusal) => refusal,
             Ok(body) => {
                 let sent = wire.send(Request::post(braze.url(path)).json(&body)).await;
-                let read = sent.and_then(|answer| answers::outcomes(braze, &answer, &Carried::each(1, None)));
+                let read = sent.and_then(|answer| answers::outcomes(braze, &answer, &Carried::each(1)));
                 match read {
                     Ok(own) => own.into_iter().next().unwrap_or_else(|| Outcome::InDoubt { message: String::new() }),
                     Err(error) if batch.records.len() == 1 => return Err(error),

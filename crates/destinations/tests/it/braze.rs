@@ -96,7 +96,7 @@ async fn orders_of_many_products_are_spread_over_requests() {
     let server = Server::start(|_| Reply::status(429)).await.unwrap();
     let braze = connect(&server.url());
     assert!(matches!(braze.deliver(&call, &wire(&braze)).await, Err(DeliveryError::RateLimited { .. })));
-    assert_eq!(kit::preview_requests(braze.as_ref(), &wire(&braze), &call).await.unwrap().len(), 1);
+    assert_eq!(kit::preview_requests(braze.as_ref(), &wire(&braze), &call).await.unwrap().len(), 3);
 }
 
 async fn all_choices(braze: &Arc<dyn Destination>, mut query: ChoiceQuery) -> Vec<String> {
