@@ -255,6 +255,10 @@ impl Salesforce {
         sent.outcomes(|| match fates.next().flatten() {
             Some(Fate::Taken) => Outcome::Delivered,
             Some(Fate::Failed(error)) => failed(&error),
+            // Some of the reasons may pass, and what was not taken can be sent again.
+            Some(Fate::FailedSomehow(errors)) => {
+                Outcome::retry("FAILED", format!("refused for one of these reasons: {errors}"))
+            }
             Some(Fate::Unprocessed) => state.unprocessed(&sent.job),
             None => match &missing {
                 Some(error) => in_doubt(&sent.job, &error.to_string()),

@@ -1,6 +1,7 @@
 //! Which row of a job's results belongs to which record.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::table::{Mark, parse};
 
@@ -10,6 +11,8 @@ pub(super) enum Fate {
     Taken,
     /// With what Salesforce said.
     Failed(String),
+    /// For one of these reasons, but it is not known which.
+    FailedSomehow(String),
     Unprocessed,
 }
 
@@ -54,31 +57,40 @@ pub(super) fn assign(sent: &[Mark], found: Vec<Found>) -> Vec<Option<Fate>> {
     // What was taken first: of equal rows, the first is the one that gets in.
     left.sort_by_key(|row| row.fate != Fate::Taken);
     left = by(sent, &mut fates, left, |mark| Some(mark.exact), |_, _| true);
-    let certain = |records: usize, rows: &[Found]| {
-        let one_fate = rows.windows(2).all(|pair| kind(&pair[0].fate) == kind(&pair[1].fate));
-        rows.len() == records && (records == 1 || one_fate)
-    };
     left = by(sent, &mut fates, left, |mark| mark.id.clone(), certain);
     left = by(sent, &mut fates, left, |mark| Some(mark.loose), certain);
     by(sent, &mut fates, left, |_| Some(()), certain);
     fates
 }
 
-fn kind(fate: &Fate) -> u8 {
-    match fate {
-        Fate::Taken => 0,
-        Fate::Failed(_) => 1,
-        Fate::Unprocessed => 2,
+/// Whether so many records have these fates without doubt, which then are all the same.
+fn certain(records: usize, rows: &mut [Found]) -> bool {
+    if rows.len() != records {
+        return false;
     }
+    if rows.windows(2).all(|pair| pair[0].fate == pair[1].fate) {
+        return true;
+    }
+    let mut reasons = Vec::new();
+    for row in rows.iter() {
+        match &row.fate {
+            Fate::Failed(reason) if !reasons.contains(reason) => reasons.push(reason.clone()),
+            Fate::Failed(_) => {}
+            _ => return false,
+        }
+    }
+    let reasons = reasons.join("; ");
+    rows.iter_mut().for_each(|row| row.fate = Fate::FailedSomehow(reasons.clone()));
+    true
 }
 
 /// Pairs what is left on both sides by a key, where `certain` allows it, and gives the rows that found no record.
-fn by<K: std::hash::Hash + Eq>(
+fn by<K: Hash + Eq>(
     sent: &[Mark],
     fates: &mut [Option<Fate>],
     found: Vec<Found>,
     key: impl Fn(&Mark) -> Option<K>,
-    certain: impl Fn(usize, &[Found]) -> bool,
+    certain: impl Fn(usize, &mut [Found]) -> bool,
 ) -> Vec<Found> {
     let mut records: HashMap<K, Vec<usize>> = HashMap::new();
     for (place, mark) in sent.iter().enumerate().filter(|(place, _)| fates[*place].is_none()) {
@@ -87,7 +99,6 @@ fn by<K: std::hash::Hash + Eq>(
         }
     }
     let mut rows: HashMap<K, Vec<Found>> = HashMap::new();
-    let mut order = Vec::new();
     let mut left = Vec::new();
     for row in found {
         match key(&row.mark).filter(|key| records.contains_key(key)) {
@@ -95,10 +106,11 @@ fn by<K: std::hash::Hash + Eq>(
             None => left.push(row),
         }
     }
+    let mut open = Vec::new();
     for (key, places) in records {
-        let Some(rows) = rows.remove(&key) else { continue };
-        if !certain(places.len(), &rows) {
-            order.push((places[0], rows));
+        let Some(mut rows) = rows.remove(&key) else { continue };
+        if !certain(places.len(), &mut rows) {
+            open.push((places[0], rows));
             continue;
         }
         let mut rows = rows.into_iter();
@@ -108,8 +120,8 @@ fn by<K: std::hash::Hash + Eq>(
         left.extend(rows);
     }
     // In an order that does not depend on the map's.
-    order.sort_by_key(|(place, _)| *place);
-    left.extend(order.into_iter().flat_map(|(_, rows)| rows));
+    open.sort_by_key(|(place, _)| *place);
+    left.extend(open.into_iter().flat_map(|(_, rows)| rows));
     left
 }
 
@@ -159,6 +171,11 @@ mod tests {
         let rows = vec![found(&["?", ""], Fate::Taken), found(&["!", ""], Fate::Taken)];
         assert_eq!(assign(&sent, rows), [Some(Fate::Taken), Some(Fate::Taken)]);
         assert_eq!(assign(&sent, vec![found(&["Ada", ""], Fate::Taken)]), [Some(Fate::Taken), None]);
+        // Both failed, but which for which reason?
+        let other = Fate::Failed("Y".to_owned());
+        let somehow = Some(Fate::FailedSomehow("X; Y".to_owned()));
+        let rows = vec![found(&["?", ""], failed()), found(&["!", ""], other)];
+        assert_eq!(assign(&sent, rows), [somehow.clone(), somehow]);
     }
 
     #[test]
