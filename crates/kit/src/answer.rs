@@ -156,9 +156,9 @@ fn said_in(json: &serde_json::Value, depth: usize) -> Option<String> {
                 }
                 (_, Some(more)) => Some(more),
                 (Some(error), None) => Some(error),
-                (None, None) => {
-                    ["detail", "title", "reason", "errors", "description"].iter().find_map(|key| within(key))
-                }
+                (None, None) => ["detail", "title", "reason", "errors", "description", "msg", "meta"]
+                    .iter()
+                    .find_map(|key| within(key)),
             }
         }
         _ => None,
