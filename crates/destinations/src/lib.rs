@@ -56,12 +56,12 @@ macro_rules! listed {
 /// One line per folder.
 const LIST: [Listed; 14] = [
     listed!("braze", braze, simulated),
-    listed!("customerio", customerio),
+    listed!("customerio", customerio, simulated),
     listed!("file", file),
     listed!("http", http),
     listed!("hubspot", hubspot, simulated),
     listed!("intercom", intercom, simulated),
-    listed!("iterable", iterable),
+    listed!("iterable", iterable, simulated),
     listed!("klaviyo", klaviyo),
     listed!("mixpanel", mixpanel, simulated),
     listed!("salesforce", salesforce, simulated),

@@ -4,6 +4,7 @@ mod actions;
 mod answers;
 mod entity;
 mod metrics;
+mod simulator;
 mod times;
 
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kit::{Auth, Batch, DeliveryError, Destination, Facts, Payload, Request, SettingsError, Wire, WireSettings};
 use records::{Outcome, Value, object};
+
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct CustomerIo {

@@ -3,6 +3,7 @@
 mod answers;
 mod dates;
 mod requests;
+mod simulator;
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use async_trait::async_trait;
 use http::HeaderName;
 use kit::{Auth, Batch, DeliveryError, Destination, Facts, Payload, Request, SettingsError, Wire, WireSettings};
 use records::{Outcome, Value, object};
+
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Iterable {

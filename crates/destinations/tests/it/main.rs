@@ -4,10 +4,12 @@
 
 mod braze;
 mod cases;
+mod customerio;
 mod file;
 mod http;
 mod hubspot;
 mod intercom;
+mod iterable;
 mod mixpanel;
 mod recorded;
 mod round_trip;
