@@ -21,6 +21,8 @@ pub struct Request {
     pub(crate) signed: bool,
     /// It reads the results of what was sent before, and sends nothing itself.
     pub(crate) collecting: bool,
+    /// It changes nothing at the tool.
+    pub(crate) reading: bool,
     /// Its body and the body of its answer are never kept.
     pub(crate) secret: bool,
 }
@@ -118,6 +120,13 @@ impl Request {
     /// Sends it without the connection's credentials and signature.
     pub fn without_credentials(mut self) -> Self {
         self.signed = false;
+        self
+    }
+
+    /// Marks it as one that changes nothing at the tool, such as a search. A preview sends it, so that it can show the
+    /// request that follows from the answer.
+    pub fn reading(mut self) -> Self {
+        self.reading = true;
         self
     }
 

@@ -251,7 +251,7 @@ impl Wire {
         let Auth::ClientCredentials(credentials) = &self.account.settings.auth else {
             return self.transmit(&request, None).await;
         };
-        if self.call.preview || !request.signed {
+        if !self.may_leave(&request) || !request.signed {
             return self.transmit(&request, None).await;
         }
         let token = self.account.tokens.token(credentials, self, None).await?;
@@ -264,6 +264,11 @@ impl Wire {
         self.transmit(&request, Some(&token)).await
     }
 
+    /// In a preview, only what changes nothing.
+    fn may_leave(&self, request: &Request) -> bool {
+        !self.call.preview || request.reading || request.collecting || request.secret
+    }
+
     async fn transmit(&self, request: &Request, token: Option<&str>) -> Result<Answer, DeliveryError> {
         let settings = &self.account.settings;
         let signed = request.signed;
@@ -274,7 +279,8 @@ impl Wire {
                 signature.sign(&request.body, self.account.clock.now().as_second(), &mut headers);
             }
         }
-        if !self.call.preview && !self.call.paid.swap(false, Ordering::Relaxed) {
+        let leaves = self.may_leave(request);
+        if leaves && !self.call.paid.swap(false, Ordering::Relaxed) {
             self.account.limiter.acquire().await;
         }
         let redaction = self.account.redaction.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -285,7 +291,7 @@ impl Wire {
             // The body of a token request is nothing but credentials.
             exchange.request_body = crate::redaction::REDACTED.to_owned();
         }
-        if self.call.preview {
+        if !leaves {
             self.record(exchange);
             return Err(DeliveryError::Preview);
         }
