@@ -36,6 +36,7 @@ impl Request {
             body: Bytes::new(),
             signed: true,
             collecting: false,
+            reading: false,
             secret: false,
         }
     }
