@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kit::{Answer, Batch, DeliveryError, Request};
 use records::{Object, Outcome, Value, object};
 
-use super::api::{self, Api, Finder, ORIGIN, shown_id};
+use super::api::{self, Api, Batched, Finder, ORIGIN, shown_id};
 use super::search::{self, Found};
 use super::values::{flattened, is_truthy, segment, text, trimmed};
 use super::writes::Writes;
@@ -232,18 +232,18 @@ async fn write_many(
     if companies.is_empty() {
         return Ok(());
     }
-    let body = api::read_body(&[IDENTIFIER], IDENTIFIER, companies.iter().map(|(_, company)| company.identifier));
-    let url = format!("{ORIGIN}/crm/v3/objects/companies/batch/read");
-    let answer = api.answer(Request::post(url).json(&body)).await?;
-    if answer.status == 400 && !identifier_exists(api).await? {
-        create_identifier(api).await?;
-        let message = format!("HubSpot lacked the property `{IDENTIFIER}`; it has it now");
-        for (record, _) in companies {
-            outcomes[record] = Some(Outcome::retry("PROPERTY_CREATED", message.clone()));
+    let identifiers = || companies.iter().map(|(_, company)| company.identifier);
+    let read = match read(api, identifiers()).await {
+        Err(DeliveryError::Refused { .. }) if !identifier_exists(api).await? => {
+            create_identifier(api).await?;
+            let message = format!("HubSpot lacked the property `{IDENTIFIER}`; it has it now");
+            for (record, _) in companies {
+                outcomes[record] = Some(Outcome::retry("PROPERTY_CREATED", message.clone()));
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
-    let read = api::Batched::of(&api.taken(&answer)?)?;
+        read => api::or_in_preview(read, || Batched::none_of(identifiers()))?,
+    };
     let finder = Finder::new(&read.results, |result| api::property(result, IDENTIFIER));
     let (mut updates, mut creates) = (Writes::updates(), Writes::creates());
     for (record, company) in companies {
@@ -264,6 +264,10 @@ async fn write_many(
     }
     creates.send(api, "companies", outcomes).await?;
     updates.send(api, "companies", outcomes).await
+}
+
+async fn read<'i>(api: Api<'_>, identifiers: impl Iterator<Item = &'i str>) -> Result<Batched, DeliveryError> {
+    api.batch("companies", "read", &api::read_body(&[IDENTIFIER], IDENTIFIER, identifiers)).await
 }
 
 async fn identifier_exists(api: Api<'_>) -> Result<bool, DeliveryError> {

@@ -226,7 +226,11 @@ async fn define(api: Api<'_>, mode: SyncMode, event: &mut Event) -> Result<Resul
         write_as_texts(event, &fit.texts);
         return Ok(Ok(known.full_name));
     }
-    let (definition, archived) = read(api, &event.name).await?;
+    let (definition, archived) = match read(api, &event.name).await {
+        // In a preview nothing is asked; the event is shown as it would be sent.
+        Err(DeliveryError::Preview) => return Ok(Ok(event.name.clone())),
+        read => read?,
+    };
     let definition = match definition {
         Some(mut definition) => {
             let fit = match definition.fit(event) {

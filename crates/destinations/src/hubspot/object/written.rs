@@ -54,7 +54,8 @@ async fn update(
     outcomes: &mut Outcomes,
 ) -> Result<Vec<Written>, DeliveryError> {
     let mut there = Vec::with_capacity(items.len());
-    let read = read(api, common, &items).await?;
+    let read = read(api, common, &items).await;
+    let read = api::or_in_preview(read, || Batched::all_of(common.id_property, ids(&items)))?;
     let finder = finder(common, &read);
     for item in items {
         match read.read(&finder, &item.id) {
@@ -103,7 +104,8 @@ async fn add(
     items: Vec<Item>,
     outcomes: &mut Outcomes,
 ) -> Result<Vec<Written>, DeliveryError> {
-    let read = read(api, common, &items).await?;
+    let read = read(api, common, &items).await;
+    let read = api::or_in_preview(read, || Batched::none_of(ids(&items)))?;
     let finder = finder(common, &read);
     let mut new = Vec::with_capacity(items.len());
     for item in items {
@@ -127,9 +129,12 @@ async fn add(
     Ok(by_id_property(common, new, &answered, outcomes))
 }
 
+fn ids(items: &[Item]) -> impl Iterator<Item = &str> {
+    items.iter().map(|item| item.id.as_str())
+}
+
 async fn read(api: Api<'_>, common: &Common<'_>, items: &[Item]) -> Result<Batched, DeliveryError> {
-    let ids = items.iter().map(|item| item.id.as_str());
-    let body = api::read_body(&[common.id_property], common.id_property, ids);
+    let body = api::read_body(&[common.id_property], common.id_property, ids(items));
     api.batch(common.object_type, "read", &body).await
 }
 
