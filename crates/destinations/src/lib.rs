@@ -34,6 +34,8 @@ type Simulate = fn(&Value) -> Box<dyn Simulator>;
 struct Listed {
     slug: &'static str,
     facts: &'static str,
+    /// `README.md` and `example.yaml`; none where the whole page is written by hand, in `docs`.
+    texts: Option<(&'static str, &'static str)>,
     connect: Connect,
     simulator: Option<Simulate>,
 }
@@ -42,14 +44,21 @@ struct Listed {
 macro_rules! listed {
     ($slug:literal, $module:ident) => {
         Listed {
-            slug: $slug,
-            facts: include_str!(concat!($slug, "/destination.yaml")),
-            connect: $module::connect,
-            simulator: None,
+            texts: Some((include_str!(concat!($slug, "/README.md")), include_str!(concat!($slug, "/example.yaml")))),
+            ..listed!($slug, $module, page_by_hand)
         }
     };
     ($slug:literal, $module:ident, simulated) => {
         Listed { simulator: Some($module::simulator), ..listed!($slug, $module) }
+    };
+    ($slug:literal, $module:ident, page_by_hand) => {
+        Listed {
+            slug: $slug,
+            facts: include_str!(concat!($slug, "/destination.yaml")),
+            texts: None,
+            connect: $module::connect,
+            simulator: None,
+        }
     };
 }
 
@@ -57,8 +66,8 @@ macro_rules! listed {
 const LIST: [Listed; 14] = [
     listed!("braze", braze, simulated),
     listed!("customerio", customerio, simulated),
-    listed!("file", file),
-    listed!("http", http),
+    listed!("file", file, page_by_hand),
+    listed!("http", http, page_by_hand),
     listed!("hubspot", hubspot, simulated),
     listed!("intercom", intercom, simulated),
     listed!("iterable", iterable, simulated),
@@ -88,6 +97,25 @@ pub const SLUGS: [&str; LIST.len()] = {
 /// The folder's facts are wrong, which a test rules out.
 pub fn facts(slug: &str) -> Option<Result<Facts, FactsError>> {
     LIST.iter().find(|listed| listed.slug == slug).map(|listed| Facts::parse(listed.facts))
+}
+
+/// What a destination's page says beside its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Texts {
+    /// What users are told about it, in Markdown.
+    pub readme: &'static str,
+    /// Its file of a project, in YAML; the file's name stands in the first line.
+    pub destination: &'static str,
+    /// A file of a mapping to it, of the same form.
+    pub mapping: &'static str,
+}
+
+/// What the page of a destination says beside its facts. None if there is no such destination, or its page is written
+/// by hand.
+pub fn texts(slug: &str) -> Option<Texts> {
+    let (readme, example) = LIST.iter().find(|listed| listed.slug == slug)?.texts?;
+    let (destination, mapping) = example.split_once("---\n").unwrap_or((example, ""));
+    Some(Texts { readme, destination, mapping })
 }
 
 /// The tool behind a destination, served from memory: see [`kit::simulator`]. None if there is no such destination, or

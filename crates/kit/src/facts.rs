@@ -4,12 +4,12 @@ use std::fmt;
 
 use mapping::SyncMode;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Statuses;
 
 /// The facts of one destination. Data only: what needs *if* or *for each* is code.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// The name in project files: `http`.
@@ -49,7 +49,7 @@ fn yes() -> bool {
 }
 
 /// How a destination is signed in to.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthFacts {
     pub scheme: AuthScheme,
@@ -67,7 +67,7 @@ pub struct AuthFacts {
 }
 
 /// The kinds of signing in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthScheme {
     /// With settings that the destination reads itself, if any.
@@ -78,7 +78,7 @@ pub enum AuthScheme {
 }
 
 /// A recorded case that this does not agree with, on purpose.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The id of the case.
@@ -88,7 +88,7 @@ pub struct Difference {
 }
 
 /// Something an action does when a mapping is saved, such as making a list in the tool.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// `retlOnMappingSave` or `onMappingSave`.
@@ -104,7 +104,7 @@ pub struct Hook {
 }
 
 /// One setting of a destination.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     pub key: String,
@@ -130,7 +130,7 @@ pub struct Setting {
 }
 
 /// The type of a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SettingKind {
     #[default]
@@ -146,7 +146,7 @@ pub enum SettingKind {
 }
 
 /// One thing a destination can do.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
     pub slug: String,
@@ -169,7 +169,7 @@ pub struct Action {
 }
 
 /// How much one call of an action takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchLimits {
     pub records_max: usize,
@@ -184,7 +184,7 @@ impl Default for BatchLimits {
 }
 
 /// How fast an account of a destination may be called, all syncs together.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// None: no limit but what the destination itself answers.

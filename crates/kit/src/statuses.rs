@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a status says about a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// Taken. Results for single records, if the answer has them, are still read.
@@ -25,7 +25,8 @@ pub enum Meaning {
 }
 
 /// A table of statuses. A single status goes before its class, and a later table before an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(transparent)]
 #[schemars(with = "BTreeMap<String, Meaning>")]
 pub struct Statuses(BTreeMap<String, Meaning>);
 

@@ -47,5 +47,6 @@ fn every_folder_is_listed_and_its_facts_are_right() {
 #[test]
 fn an_unknown_destination_is_told_with_the_known_ones() {
     let error = destinations::connect("htpp", &serde_json::json!({}), &serde_json::Value::Null).unwrap_err();
-    assert_eq!(error.to_string(), "`type`: there is no destination `htpp`; known: `file`, `http`");
+    let known = destinations::SLUGS.map(|slug| format!("`{slug}`")).join(", ");
+    assert_eq!(error.to_string(), format!("`type`: there is no destination `htpp`; known: {known}"));
 }
