@@ -48,11 +48,12 @@ const REASONS: [(&str, &str, &str); 5] = [
 ];
 
 impl Failures<'_> {
-    /// Whether a list holds that text. Addresses come back in lower case.
+    /// Whether a list holds that text.
     fn listed(&self, place: &[&str], text: Option<&str>) -> bool {
         let listed = self.answer.at(place).and_then(Value::as_array).unwrap_or_default();
-        let holds = |text: &str| listed.iter().filter_map(Value::as_str).any(|item| item.eq_ignore_ascii_case(text));
-        text.is_some_and(holds)
+        // Addresses may come back in lower case; ids that differ in case are different ids.
+        let same = |item: &str, text: &str| item == text || (item.contains('@') && item.eq_ignore_ascii_case(text));
+        text.is_some_and(|text| listed.iter().filter_map(Value::as_str).any(|item| same(item, text)))
     }
 
     /// Why a record was refused, if the answer names it.
