@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kit::{Destination, Source};
-use mapping::{Condition, Fields, Program, Required, SyncMode};
+use mapping::{Columns, Condition, Fields, Program, Required, SyncMode};
 use serde_json::{Map, Value};
 use sync::{Choice, Connection, Guards, Mapping, Model};
 
@@ -229,6 +229,18 @@ impl<'p> Wiring<'p> {
     }
 }
 
+/// The default of a field that a mapping leaves out. One that reads columns is only proposed: a column goes to a tool
+/// because somebody said so, and the model may not have it.
+fn implied(field: &mapping::Field) -> Option<Value> {
+    let default = field.default.as_ref()?;
+    let reads_columns = || {
+        let fields = records::object! { field.key.as_str() => default };
+        let columns = Program::compile(&fields).map(|program| program.columns());
+        !matches!(columns, Ok(Columns::Named(names)) if names.is_empty())
+    };
+    (field.implicit || !reads_columns()).then(|| default.into())
+}
+
 /// The mapping's fields, and the defaults of those of the action that it leaves out.
 fn with_defaults(fields: &Value, action: &kit::Action, mode: SyncMode) -> Value {
     let mut fields = fields.clone();
@@ -238,8 +250,10 @@ fn with_defaults(fields: &Value, action: &kit::Action, mode: SyncMode) -> Value 
             given.insert(reserved::SYNC_MODE.to_owned(), mode.name().into());
         }
         for field in &action.fields {
-            if let Some(default) = field.default.as_ref().filter(|_| !given.contains_key(&field.key)) {
-                given.insert(field.key.clone(), default.into());
+            if !given.contains_key(&field.key)
+                && let Some(default) = implied(field)
+            {
+                given.insert(field.key.clone(), default);
             }
         }
     }
@@ -255,7 +269,7 @@ fn is_directive(fields: &Map<String, Value>) -> bool {
 fn check_fields(problems: &mut Problems, part: &ProjectMapping, action: &kit::Action) {
     let Some(given) = part.form.fields.as_object().filter(|given| !is_directive(given)) else { return };
     for field in &action.fields {
-        let is_due = field.required == Required::Always(true) && field.default.is_none();
+        let is_due = field.required == Required::Always(true) && implied(field).is_none();
         if is_due && !given.contains_key(&field.key) {
             let about = if field.description.is_empty() { &field.label } else { &field.description };
             let message = format!("it is missing; the action `{}` needs it: {about}", action.slug);

@@ -56,7 +56,7 @@ pub struct Field {
     /// Keys of an object that `properties` lacks are kept.
     #[serde(alias = "additionalProperties")]
     pub additional_properties: bool,
-    /// The mapping used where the user gives none.
+    /// The mapping that is proposed; used where the user gives none if it reads no column, or if `implicit` says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub default: Option<Value>,
@@ -66,6 +66,8 @@ pub struct Field {
     /// The greatest number, or the greatest length of a text. Zero means none, as in the original.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
+    /// The default is used without being asked for though it reads columns.
+    pub implicit: bool,
     /// The values to choose from are asked from the tool.
     pub dynamic: bool,
     /// Not shown to people: it is there for mappings that are brought over.

@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod faults;
 mod guards;
+mod jobs;
 mod kills;
 mod map;
 mod memory;
