@@ -71,12 +71,12 @@ const LIST: [Listed; 14] = [
     listed!("hubspot", hubspot, simulated),
     listed!("intercom", intercom, simulated),
     listed!("iterable", iterable, simulated),
-    listed!("klaviyo", klaviyo),
+    listed!("klaviyo", klaviyo, simulated),
     listed!("mixpanel", mixpanel, simulated),
     listed!("salesforce", salesforce, simulated),
     listed!("segment", segment, simulated),
     listed!("segment-profiles", segment_profiles, simulated),
-    listed!("slack", slack),
+    listed!("slack", slack, simulated),
     listed!("webhook", webhook, simulated),
 ];
 

@@ -173,10 +173,14 @@ enum Unknown {
 }
 
 fn unreadable(error: DeliveryError) -> DeliveryError {
+    let said = match error {
+        DeliveryError::CredentialsRefused { message } => message,
+        other => other.to_string(),
+    };
     DeliveryError::CredentialsRefused {
         message: format!(
             "profiles were imported, and the results of the import cannot be read; the key needs the scopes \
-             `lists:read` and `profiles:read`: {error}"
+             `lists:read` and `profiles:read`: {said}"
         ),
     }
 }

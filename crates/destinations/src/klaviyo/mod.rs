@@ -7,6 +7,7 @@ mod lists;
 mod phone;
 mod profile;
 mod removal;
+mod simulator;
 mod single;
 mod subscription;
 
@@ -20,6 +21,7 @@ use kit::{
 use records::{Outcome, Value};
 
 use api::{Api, get};
+pub(crate) use simulator::simulator;
 
 const HOOK: &str = "retlOnMappingSave";
 

@@ -1,10 +1,13 @@
 //! Slack: messages through incoming webhooks.
 
+mod simulator;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use kit::{Batch, DeliveryError, Destination, Facts, Payload, Request, SettingsError, Wire, WireSettings};
 use records::{Object, Outcome, Value};
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Slack {
@@ -39,6 +42,8 @@ impl Slack {
             let message = "`url` is not that of an incoming webhook, such as `https://hooks.slack.com/services/…`";
             return Ok(Outcome::rejected("invalid_url", message));
         }
+        // Whoever has the last part of the path can post.
+        wire.add_secret(url.trim_end_matches('/').rsplit('/').next().unwrap_or_default());
         let message: Object = ["channel", "text", "username", "icon_url"]
             .into_iter()
             .filter_map(|key| Some((key.to_owned(), record.fields.get(key)?.clone())))
