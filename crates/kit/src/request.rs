@@ -131,6 +131,11 @@ impl Request {
         self
     }
 
+    /// Whether it is marked as one that changes nothing.
+    pub fn is_reading(&self) -> bool {
+        self.reading
+    }
+
     /// Keeps nothing of its body and of its answer's, for exchanges of credentials; sent without the connection's own.
     pub fn secret(mut self) -> Self {
         self.signed = false;

@@ -55,19 +55,9 @@ impl Api<'_> {
     /// Calls a batch endpoint of an object type: `read`, `create`, `update`, `upsert`.
     pub(super) async fn batch(&self, object_type: &str, what: &str, body: &Value) -> Result<Batched, DeliveryError> {
         let url = format!("{ORIGIN}/crm/v3/objects/{}/batch/{what}", segment(object_type));
-        let answer = self.answer(Request::post(url).json(body)).await?;
+        let request = Request::post(url).json(body);
+        let answer = self.answer(if what == "read" { request.reading() } else { request }).await?;
         Batched::of(&self.taken(&answer)?)
-    }
-}
-
-/// What is looked up, or in a preview, where nothing is asked, what is taken for it so that the write can be shown too.
-pub(super) fn or_in_preview<T>(
-    looked_up: Result<T, DeliveryError>,
-    shown: impl FnOnce() -> T,
-) -> Result<T, DeliveryError> {
-    match looked_up {
-        Err(DeliveryError::Preview) => Ok(shown()),
-        other => other,
     }
 }
 
@@ -176,19 +166,6 @@ impl Batched {
         let counted = answer.get("numErrors").and_then(Value::as_i64).and_then(|count| usize::try_from(count).ok());
         let complete = answer.get("status").and_then(Value::as_str).is_none_or(|status| status == "COMPLETE");
         Ok(Self { results, errors_count: counted.unwrap_or(0).max(errors.len()), errors, complete })
-    }
-
-    /// As if none of the ids were there.
-    pub(super) fn none_of<'i>(ids: impl IntoIterator<Item = &'i str>) -> Self {
-        let names: Vec<_> = ids.into_iter().map(str::to_owned).collect();
-        let error = BatchError { category: NOT_FOUND.to_owned(), message: String::new(), names };
-        Self { results: Vec::new(), errors: vec![error], errors_count: 1, complete: true }
-    }
-
-    /// As if all of the ids were there, each as the value of a property.
-    pub(super) fn all_of<'i>(property: &str, ids: impl IntoIterator<Item = &'i str>) -> Self {
-        let shown = ids.into_iter().map(|id| object! { "id" => id, "properties" => object! { property => id } });
-        Self { results: shown.collect(), errors: Vec::new(), errors_count: 0, complete: true }
     }
 
     pub(super) fn is_without_errors(&self) -> bool {

@@ -242,7 +242,7 @@ async fn write_many(
             }
             return Ok(());
         }
-        read => api::or_in_preview(read, || Batched::none_of(identifiers()))?,
+        read => read?,
     };
     let finder = Finder::new(&read.results, |result| api::property(result, IDENTIFIER));
     let (mut updates, mut creates) = (Writes::updates(), Writes::creates());
@@ -271,6 +271,7 @@ async fn read<'i>(api: Api<'_>, identifiers: impl Iterator<Item = &'i str>) -> R
 }
 
 async fn identifier_exists(api: Api<'_>) -> Result<bool, DeliveryError> {
-    let answer = api.answer(Request::get(format!("{ORIGIN}/crm/v3/properties/companies/{IDENTIFIER}"))).await?;
+    let answer =
+        api.answer(Request::get(format!("{ORIGIN}/crm/v3/properties/companies/{IDENTIFIER}")).reading()).await?;
     if answer.status == 404 { Ok(false) } else { api.acknowledged(&answer).map(|()| true) }
 }

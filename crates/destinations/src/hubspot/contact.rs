@@ -109,8 +109,7 @@ pub(super) async fn deliver_batch(api: Api<'_>, batch: &Batch) -> Result<Vec<Out
     let mut contacts = by_email(batch);
     let emails = contacts.iter().map(|contact| contact.email.as_str());
     let body = api::read_body(&["email", "lifecyclestage", "hs_additional_emails"], "email", emails);
-    let read = api.batch("contacts", "read", &body).await;
-    let read = api::or_in_preview(read, || Batched::none_of(contacts.iter().map(|contact| contact.email.as_str())))?;
+    let read = api.batch("contacts", "read", &body).await?;
     find(&mut contacts, &read);
 
     let mut outcomes: Vec<Option<Outcome>> = contacts.iter().map(|_| None).collect();

@@ -226,11 +226,7 @@ async fn define(api: Api<'_>, mode: SyncMode, event: &mut Event) -> Result<Resul
         write_as_texts(event, &fit.texts);
         return Ok(Ok(known.full_name));
     }
-    let (definition, archived) = match read(api, &event.name).await {
-        // In a preview nothing is asked; the event is shown as it would be sent.
-        Err(DeliveryError::Preview) => return Ok(Ok(event.name.clone())),
-        read => read?,
-    };
+    let (definition, archived) = read(api, &event.name).await?;
     let definition = match definition {
         Some(mut definition) => {
             let fit = match definition.fit(event) {
@@ -245,8 +241,15 @@ async fn define(api: Api<'_>, mode: SyncMode, event: &mut Event) -> Result<Resul
                 );
                 return Ok(Err(Outcome::rejected("PROPERTIES_MISSING", message)));
             }
-            if let Err(refusal) = create_properties(api, &definition.full_name, &fit.missing).await? {
-                return Ok(Err(refusal));
+            match create_properties(api, &definition.full_name, &fit.missing).await {
+                Ok(Ok(())) => {}
+                Ok(Err(refusal)) => return Ok(Err(refusal)),
+                // A preview creates nothing, and goes on to the requests that follow.
+                Err(DeliveryError::Preview) => {
+                    write_as_texts(event, &fit.texts);
+                    return Ok(Ok(definition.full_name));
+                }
+                Err(error) => return Err(error),
             }
             write_as_texts(event, &fit.texts);
             definition.add(&fit.missing);
@@ -256,9 +259,12 @@ async fn define(api: Api<'_>, mode: SyncMode, event: &mut Event) -> Result<Resul
             let message = format!("HubSpot has no event `{}`, and the sync mode `update` defines none", event.name);
             return Ok(Err(Outcome::rejected("EVENT_MISSING", message)));
         }
-        None => match create(api, event, archived).await? {
-            Ok(definition) => definition,
-            Err(refusal) => return Ok(Err(refusal)),
+        None => match create(api, event, archived).await {
+            Ok(Ok(definition)) => definition,
+            Ok(Err(refusal)) => return Ok(Err(refusal)),
+            // A preview defines nothing; HubSpot makes the full name of this one.
+            Err(DeliveryError::Preview) => return Ok(Ok(event.name.clone())),
+            Err(error) => return Err(error),
         },
     };
     let full_name = definition.full_name.clone();
@@ -277,7 +283,7 @@ fn write_as_texts(event: &mut Event, names: &[String]) {
 /// The definition of an event if there is one, and whether it is archived.
 async fn read(api: Api<'_>, name: &str) -> Result<(Option<Definition>, bool), DeliveryError> {
     let url = format!("{ORIGIN}/events/v3/event-definitions/{}/?includeProperties=true", segment(name));
-    let answer = api.answer(Request::get(url)).await?;
+    let answer = api.answer(Request::get(url).reading()).await?;
     if matches!(answer.status, 400 | 404) {
         return Ok((None, false));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kit::{DeliveryError, Request};
 use records::{Outcome, Value, object};
 
-use super::api::{self, Api, Batched, Finder, ORIGIN, RECORDS_MAX, shown_id};
+use super::api::{self, Api, Finder, ORIGIN, RECORDS_MAX, shown_id};
 use super::values::{segment, text_of};
 
 /// What was found.
@@ -53,11 +53,7 @@ pub(super) async fn by_fields(
         "sorts" => texts(show.sorts),
     };
     let url = format!("{ORIGIN}/crm/v3/objects/{}/search", segment(object_type));
-    let answer = match api.answer(Request::post(url).json(&body)).await {
-        // In a preview nothing is asked, and the record is shown as it would be created.
-        Err(DeliveryError::Preview) => return Ok(Found::None),
-        answer => answer?,
-    };
+    let answer = api.answer(Request::post(url).json(&body).reading()).await?;
     if answer.status == 400 {
         return Ok(Found::Refused(answer.message()));
     }
@@ -145,10 +141,7 @@ async fn is_unique(api: Api<'_>, object_type: &str, property: &str) -> Result<bo
         return Ok(unique);
     }
     let url = format!("{ORIGIN}/crm/v3/properties/{}/{}", segment(object_type), segment(property));
-    let answer = match api.answer(Request::get(url)).await {
-        Err(DeliveryError::Preview) => return Ok(false),
-        answer => answer?,
-    };
+    let answer = api.answer(Request::get(url).reading()).await?;
     // What is wrong with a property that does not exist, the search says better.
     let unique = !matches!(answer.status, 400 | 404)
         && api.taken(&answer)?.get("hasUniqueValue").and_then(Value::as_bool) == Some(true);
@@ -169,8 +162,7 @@ async fn read_some<'p>(
     {
         body.remove("idProperty");
     }
-    let answered = api.batch(object_type, "read", &body).await;
-    let answered = api::or_in_preview(answered, || Batched::none_of(ids.iter().map(String::as_str)))?;
+    let answered = api.batch(object_type, "read", &body).await?;
     let finder = Finder::new(&answered.results, |object| match property {
         "hs_object_id" => api::id_of(object),
         _ => api::property(object, property),

@@ -52,7 +52,7 @@ impl Intercom {
             return Ok(Found::NotAsked);
         };
         let query = object! { "field" => field, "operator" => "=", "value" => value };
-        let request = Request::post(format!("{ORIGIN}/contacts/search")).json(&object! { "query" => query });
+        let request = Request::post(format!("{ORIGIN}/contacts/search")).json(&object! { "query" => query }).reading();
         let answer = self.ask(request, wire).await?.json()?;
         let unexpected =
             |what: &str| DeliveryError::UnexpectedAnswer { message: format!("the search's answer {what}") };

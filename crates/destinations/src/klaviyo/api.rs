@@ -31,9 +31,9 @@ fn request(method: Method, path: &str) -> Request {
     Request::new(method, format!("{API}{path}")).header("accept", "application/json").header("revision", REVISION)
 }
 
-/// The original sends this with every request.
+/// A request that only reads. The original sends this header with every request.
 pub(super) fn get(path: &str) -> Request {
-    request(Method::GET, path).header("content-type", "application/json")
+    request(Method::GET, path).header("content-type", "application/json").reading()
 }
 
 impl Api<'_> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kit::testing::conformance::{self, Subject};
-use kit::testing::{Received, Reply, batch, payload};
-use kit::{ChoicePage, ChoiceQuery, DeliveryError, Destination, Request, preview_requests};
+use kit::testing::{Received, Reply};
+use kit::{ChoicePage, ChoiceQuery, DeliveryError, Destination, Request};
 use mapping::SyncMode;
 use serde_json::{Value, json};
 
@@ -239,31 +239,4 @@ async fn dynamic_fields_are_asked_from_the_account() {
     };
     let error = simulated.destination.choices(&query, &simulated.wire).await.unwrap_err();
     assert!(matches!(error, DeliveryError::Settings { message } if message.contains("object_details.object_type")));
-}
-
-#[tokio::test]
-async fn a_preview_shows_the_write_though_nothing_is_looked_up() {
-    let simulated = simulated(json!({})).await;
-    let mut listed = object("contact", 1);
-    listed["properties"] = json!({ "score": 5 });
-    let company = json!({ "groupid": "g1", "associateContact": false, "createNewCompany": true });
-    let deal =
-        json!({ "objectType": "deals", "customObjectSearchFields": { "ref": "d1" }, "properties": { "amount": 5 } });
-    let event = json!({ "event_name": "Paid", "record_details": { "object_type": "contact", "utk": "u1" } });
-    let shown = [
-        ("upsertContact", contact(1), SyncMode::Upsert, "/crm/v3/objects/contacts/batch/create"),
-        ("upsertCompany", company, SyncMode::Upsert, "/crm/v3/objects/companies/batch/create"),
-        ("upsertCustomObjectRecord", deal, SyncMode::Upsert, "/crm/v3/objects/deals/batch/create"),
-        ("upsertObject", listed.clone(), SyncMode::Upsert, "/crm/v3/objects/contact/batch/upsert"),
-        ("upsertObject", listed.clone(), SyncMode::Update, "/crm/v3/objects/contact/batch/update"),
-        ("upsertObject", listed, SyncMode::Add, "/crm/v3/objects/contact/batch/create"),
-        ("customEvent", event, SyncMode::Update, "/events/v3/send/batch"),
-    ];
-    for (action, fields, mode, last) in shown {
-        let batch = batch(action, mode, vec![payload(0, fields.into())]);
-        let requests = preview_requests(simulated.destination.as_ref(), &simulated.wire, &batch).await.unwrap();
-        let urls: Vec<_> = requests.iter().map(|request| request.url.as_str()).collect();
-        assert!(urls.last().is_some_and(|url| url.ends_with(last)), "{action}: {urls:?}");
-    }
-    assert_eq!(simulated.server.counts().0, 0);
 }

@@ -52,20 +52,19 @@ pub(super) async fn ensure(
         return Ok(Ok(List { key, id }));
     }
     let url = format!("{ORIGIN}/crm/v3/lists/object-type-id/{}/name/{}", segment(object_type), segment(&wish.name));
-    let answer = match api.answer(Request::get(url)).await {
-        // In a preview nothing is asked, and the list is taken to be there.
-        Err(DeliveryError::Preview) => return Ok(Ok(List { key, id: wish.name.clone() })),
-        answer => answer?,
-    };
+    let answer = api.answer(Request::get(url).reading()).await?;
     let id = match answer.status {
         404 if !wish.create => {
             let message =
                 format!("HubSpot has no list `{}`; create it there, or set `should_create_list` to true", wish.name);
             return Ok(Err(Outcome::rejected("LIST_MISSING", message)));
         }
-        404 => match create(api, object_type, &wish.name).await? {
-            Ok(id) => id,
-            Err(outcome) => return Ok(Err(outcome)),
+        404 => match create(api, object_type, &wish.name).await {
+            Ok(Ok(id)) => id,
+            Ok(Err(outcome)) => return Ok(Err(outcome)),
+            // A preview creates nothing; its name stands for the list in the requests that follow.
+            Err(DeliveryError::Preview) => return Ok(Ok(List { key, id: wish.name.clone() })),
+            Err(error) => return Err(error),
         },
         _ => {
             let read = api.taken(&answer)?;

@@ -128,6 +128,8 @@ pub(super) async fn ensure(
             refuse(items, outcomes, &Outcome::rejected(code, message), sets_missing);
             return Ok(());
         }
+        // A preview creates nothing, and goes on to the requests that follow.
+        Err(DeliveryError::Preview) => return Ok(()),
         Err(failure) => return Err(failure),
     }
     for (sensitive, known) in [false, true].into_iter().zip(known) {
@@ -201,11 +203,7 @@ async fn types(
     }
     let query = if sensitive { "?dataSensitivity=sensitive" } else { "" };
     let url = format!("{ORIGIN}/crm/v3/properties/{}{query}", segment(object_type));
-    let read = match api.json(Request::get(url)).await {
-        // In a preview nothing is asked, and nothing is known to be missing.
-        Err(DeliveryError::Preview) => return Ok(None),
-        read => read?,
-    };
+    let read = api.json(Request::get(url).reading()).await?;
     let listed = read.get("results").and_then(Value::as_array).unwrap_or_default().iter().filter_map(|property| {
         let part = |key: &str| text(property, key).unwrap_or_default().to_owned();
         Some((text(property, "name")?.to_owned(), (part("type"), part("fieldType"))))

@@ -54,8 +54,7 @@ async fn update(
     outcomes: &mut Outcomes,
 ) -> Result<Vec<Written>, DeliveryError> {
     let mut there = Vec::with_capacity(items.len());
-    let read = read(api, common, &items).await;
-    let read = api::or_in_preview(read, || Batched::all_of(common.id_property, ids(&items)))?;
+    let read = read(api, common, &items).await?;
     let finder = finder(common, &read);
     for item in items {
         match read.read(&finder, &item.id) {
@@ -104,8 +103,7 @@ async fn add(
     items: Vec<Item>,
     outcomes: &mut Outcomes,
 ) -> Result<Vec<Written>, DeliveryError> {
-    let read = read(api, common, &items).await;
-    let read = api::or_in_preview(read, || Batched::none_of(ids(&items)))?;
+    let read = read(api, common, &items).await?;
     let finder = finder(common, &read);
     let mut new = Vec::with_capacity(items.len());
     for item in items {
