@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use kit::{Destination, Source};
 use mapping::{Columns, Condition, Fields, Program, Required, SyncMode};
 use serde_json::{Map, Value};
-use sync::{Choice, Connection, Guards, Mapping, Model};
+use sync::{Choice, Connection, Guards, Mapping, Model, RecordChoice};
 
 use crate::{
     connectors,
@@ -143,7 +143,7 @@ impl<'p> Wiring<'p> {
             }
             Reserved::default()
         });
-        let choice = match (form.mode.or(reserved.mode.filter(|_| form.records.is_none())), form.records) {
+        let choice = match (form.mode.or(reserved.mode), form.records) {
             (Some(mode), _) if !action.modes.contains(&mode) => {
                 let modes: Vec<&str> = action.modes.iter().map(|mode| mode.name()).collect();
                 let message =
@@ -151,9 +151,15 @@ impl<'p> Wiring<'p> {
                 problems.push(origin.problem("mode", message));
                 Choice::Mode(mode)
             }
-            (Some(mode), _) => Choice::Mode(mode),
-            (None, Some(records)) => Choice::Records(records.into()),
+            (Some(mode), Some(records)) => Choice::Both(records.into(), mode),
+            (Some(mode), None) => Choice::Mode(mode),
+            (None, Some(records)) => match action.modes[..] {
+                [only] => Choice::Both(records.into(), only),
+                _ => Choice::Records(records.into()),
+            },
             (None, None) => match action.modes[..] {
+                // Nothing else can be done with a record there, and a new one may be known to the tool.
+                [only @ SyncMode::Update] => Choice::Both(RecordChoice::AddedOrUpdated, only),
                 [only] => Choice::Mode(only),
                 _ => {
                     let modes: Vec<&str> = action.modes.iter().map(|mode| mode.name()).collect();

@@ -23,9 +23,11 @@ pub struct Model {
 pub enum Choice {
     Mode(SyncMode),
     Records(RecordChoice),
+    /// These changes, and what the destination does with them.
+    Both(RecordChoice, SyncMode),
 }
 
-/// The record choice of a mapping whose action has no sync modes.
+/// Which changes are sent, where the sync mode does not say it, or says what the destination does with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordChoice {
@@ -39,7 +41,7 @@ impl Choice {
     pub fn acts_on(self, operation: Operation) -> bool {
         match self {
             Choice::Mode(mode) => mode.acts_on(operation),
-            Choice::Records(choice) => matches!(
+            Choice::Records(choice) | Choice::Both(choice, _) => matches!(
                 (choice, operation),
                 (RecordChoice::Added | RecordChoice::AddedOrUpdated, Operation::Added)
                     | (RecordChoice::Updated | RecordChoice::AddedOrUpdated, Operation::Updated)
@@ -52,7 +54,7 @@ impl Choice {
     /// action's own, so the nearest mode stands for it.
     pub fn mode(self) -> SyncMode {
         match self {
-            Choice::Mode(mode) => mode,
+            Choice::Mode(mode) | Choice::Both(_, mode) => mode,
             Choice::Records(RecordChoice::Added) => SyncMode::Add,
             Choice::Records(RecordChoice::Updated) => SyncMode::Update,
             Choice::Records(RecordChoice::AddedOrUpdated) => SyncMode::Upsert,
@@ -162,4 +164,19 @@ pub struct Settings {
     /// Record-level history: `None` keeps it without end.
     pub history_days: Option<u32>,
     pub history_bytes: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_choice_says_which_changes_and_a_mode_beside_it_what_to_do_with_them() {
+        let both = Choice::Both(RecordChoice::AddedOrUpdated, SyncMode::Update);
+        assert!(
+            both.acts_on(Operation::Added) && both.acts_on(Operation::Updated) && !both.acts_on(Operation::Deleted)
+        );
+        assert_eq!(both.mode(), SyncMode::Update);
+        assert!(!Choice::Mode(SyncMode::Update).acts_on(Operation::Added));
+    }
 }

@@ -400,10 +400,6 @@ impl<'a> Reading<'a> {
                 }
                 Part::Mapping => {
                     if let Some(form) = self.form::<MappingForm>(&origin) {
-                        if form.mode.is_some() && form.records.is_some() {
-                            let message = "a mapping has `mode` or `records`, not both; remove one of them";
-                            self.problems.push(origin.problem("records", message));
-                        }
                         project.mappings.push(ProjectMapping { origin, form });
                     }
                 }

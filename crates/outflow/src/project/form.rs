@@ -175,9 +175,9 @@ pub(crate) struct MappingForm {
     pub(crate) destination: String,
     /// What the destination does with a record. Default: its only action.
     pub(crate) action: Option<String>,
-    /// What the destination shall hold afterwards: `mirror` keeps it equal to the model. Either this or `records`.
+    /// What the destination shall hold afterwards: `mirror` keeps it equal to the model. It also says which records are sent, unless `records` does.
     pub(crate) mode: Option<mapping::SyncMode>,
-    /// Which records are sent, for an action that has no modes. Either this or `mode`.
+    /// Which records are sent. Without it, those that `mode` speaks of.
     pub(crate) records: Option<Records>,
     /// Only changes that meet this are sent: text such as `properties.plan = "pro"`, or a tree of conditions.
     #[schemars(schema_with = "condition")]
