@@ -1,5 +1,7 @@
-//! Chores of the house: `cargo xtask tidy` checks the rules that no compiler knows.
+//! Chores of the house: `cargo xtask tidy` checks the rules that no compiler knows, `cargo xtask new-destination` writes
+//! the folder of a destination.
 
+mod new_destination;
 mod tidy;
 
 use std::{
@@ -8,7 +10,15 @@ use std::{
     process::ExitCode,
 };
 
-const USAGE: &str = "usage: cargo xtask tidy\n\n  tidy  check the rules of the house (make test does it too)\n";
+const USAGE: &str = "\
+usage: cargo xtask tidy
+       cargo xtask new-destination SLUG [--from-catalog FILE]
+
+  tidy             check the rules of the house (make test does it too)
+  new-destination  write the folder of a destination and its line in the list: a small example, or with --from-catalog
+                   the settings, actions and fields that a catalogue (catalog.jsonl) has of it. Then see
+                   docs/add-a-destination.md
+";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -18,12 +28,23 @@ fn main() -> ExitCode {
             Ok(problems) => (tidy::report(&problems), 1),
             Err(error) => (format!("tidy could not run: {error}\n"), 1),
         },
+        ["new-destination", slug] if !slug.starts_with('-') => new_destination(slug, None),
+        ["new-destination", slug, "--from-catalog", file] | ["new-destination", "--from-catalog", file, slug] => {
+            new_destination(slug, Some(Path::new(file)))
+        }
         ["help" | "--help" | "-h"] => (USAGE.to_owned(), 0),
         _ => (USAGE.to_owned(), 2),
     };
     // Whoever closed our output does not want to hear of it.
     drop(if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) });
     ExitCode::from(code)
+}
+
+fn new_destination(slug: &str, catalogue: Option<&Path>) -> (String, u8) {
+    match new_destination::write(workspace(), slug, catalogue) {
+        Ok(written) => (new_destination::report(&written), 0),
+        Err(error) => (format!("new-destination: {error}\n"), 1),
+    }
 }
 
 /// The checkout this program was built in.

@@ -40,7 +40,9 @@ fn every_folder_is_listed_and_its_facts_are_right() {
     for slug in destinations::SLUGS {
         let facts = destinations::facts(slug).unwrap().unwrap();
         assert_eq!(cases::facts_failures(&facts, slug), Vec::<String>::new());
-        assert!(src.join(slug).join("README.md").exists(), "{slug} has no README.md");
+        let readme = std::fs::read_to_string(src.join(slug).join("README.md"));
+        let readme = readme.unwrap_or_else(|error| panic!("{slug}/README.md: {error}"));
+        assert!(!readme.contains(cases::UNWRITTEN), "{slug}/README.md still says `{}`", cases::UNWRITTEN);
     }
 }
 

@@ -183,6 +183,9 @@ impl Answer {
     }
 }
 
+/// What `cargo xtask new-destination` writes where words are left to a person.
+pub const UNWRITTEN: &str = "WRITE ME";
+
 /// What is wrong with the facts of a destination, beyond what their reader refuses.
 pub fn facts_failures(facts: &Facts, folder: &str) -> Vec<String> {
     let mut failures = Vec::new();
@@ -199,5 +202,8 @@ pub fn facts_failures(facts: &Facts, folder: &str) -> Vec<String> {
             }
         }
     }
+    let unwritten = super::unwritten::places(facts);
+    failures
+        .extend(unwritten.iter().map(|place| format!("`{place}` is still `{UNWRITTEN}`: write it in your own words")));
     failures
 }

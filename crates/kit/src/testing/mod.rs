@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod conformance;
 mod server;
+mod unwritten;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -117,3 +117,41 @@ fn a_single_status_goes_before_its_class() {
     }
     assert_eq!(default.meaning(302), None);
 }
+
+#[test]
+fn words_that_nobody_wrote_are_found_wherever_they_stand() {
+    let facts = Facts::parse(
+        "
+slug: crm
+name: CRM
+description: Keeps contacts.
+docs: WRITE ME
+settings: [{ key: token, label: WRITE ME, description: From the account page. }]
+actions:
+  - slug: upsert
+    name: Upsert
+    description: \"WRITE ME: what it does\"
+    modes: [upsert]
+    hooks: [{ slug: onMappingSave, name: WRITE ME, inputs: [], outputs: [{ key: list, label: WRITE ME }] }]
+    fields:
+      - key: kind
+        label: Kind
+        description: Of which kind it is
+        choices: [{ value: a, label: WRITE ME }, b]
+        properties: [{ key: deep, label: WRITE ME }]
+",
+    );
+    let failures = crate::testing::cases::facts_failures(&facts.unwrap(), "crm");
+    let places: Vec<_> = failures.iter().filter_map(|failure| failure.split('`').nth(1)).collect();
+    let due = [
+        "docs",
+        "settings.token.label",
+        "actions.upsert.description",
+        "actions.upsert.kind.choices",
+        "actions.upsert.kind.deep.label",
+        "actions.upsert.onMappingSave.name",
+        "actions.upsert.onMappingSave.outputs.list.label",
+    ];
+    assert_eq!(places, due);
+    assert!(failures[0].contains("is still `WRITE ME`"), "{}", failures[0]);
+}
