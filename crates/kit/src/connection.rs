@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::facts::{AuthScheme, Setting};
-use crate::{Auth, Facts, Limits, SettingsError, WireSettings};
+use crate::{Auth, Facts, Limits, OAuth, SettingsError, WireSettings};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +38,7 @@ pub fn wire_settings(facts: &Facts, settings: &Value) -> Result<WireSettings, Se
     let text = |key: &str| connection.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let default = WireSettings::default();
     Ok(WireSettings {
-        auth: if facts.auth.scheme == AuthScheme::Oauth2 { oauth(settings)? } else { Auth::None },
+        auth: if facts.auth.scheme == AuthScheme::Oauth2 { oauth(facts, settings)? } else { Auth::None },
         signature: None,
         secrets: facts.secrets(settings),
         connect_timeout: seconds(connection, "connect_seconds", default.connect_timeout)?,
@@ -53,11 +53,13 @@ pub fn wire_settings(facts: &Facts, settings: &Value) -> Result<WireSettings, Se
     })
 }
 
-fn oauth(settings: &Value) -> Result<Auth, SettingsError> {
-    let token = settings.get("oauth").and_then(|oauth| oauth.get("access_token")).and_then(Value::as_str);
-    match token.filter(|token| !token.is_empty()) {
-        Some(token) => Ok(Auth::Bearer { token: token.to_owned() }),
-        None => Err(SettingsError::one("oauth.access_token", "is required")),
+fn oauth(facts: &Facts, settings: &Value) -> Result<Auth, SettingsError> {
+    let oauth = settings.get("oauth").unwrap_or(&Value::Null);
+    let text = |key: &str| oauth.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match (text("access_token"), text("client_id"), text("refresh_token")) {
+        // A token that can be renewed goes before one that cannot.
+        (Some(token), None, _) | (Some(token), _, None) => Ok(Auth::Bearer { token: token.to_owned() }),
+        _ => Ok(Auth::OAuth(Box::new(OAuth::of_settings(&facts.auth, oauth)?))),
     }
 }
 

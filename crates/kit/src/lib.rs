@@ -10,6 +10,7 @@ mod facts;
 mod job;
 mod limiter;
 mod load;
+mod oauth;
 mod pace;
 mod preview;
 pub mod recorded;
@@ -27,7 +28,7 @@ mod trust;
 mod wire;
 
 pub use answer::Answer;
-pub use auth::{Auth, ClientCredentials};
+pub use auth::Auth;
 pub use choices::{ChoicePage, ChoiceQuery, DynamicChoice};
 pub use connection::wire_settings;
 pub use destination::{Batch, DeliveryError, Destination, MappingSettings, Payload};
@@ -39,6 +40,7 @@ pub use facts::{
 pub use job::{Job, JobLog, JobRecord};
 pub use limiter::Limiter;
 pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
+pub use oauth::{Authorization, Declined, Grant, OAuth, Redirected, Redirects, TokenStore, Tokens};
 pub use pace::Pace;
 pub use preview::preview_requests;
 pub use redaction::{REDACTED, Redaction, form_encoded};

@@ -11,7 +11,7 @@ use records::Clock;
 use reqwest::{Client, Url};
 use tokio::time::Instant;
 
-use crate::auth::TokenCache;
+use crate::oauth::TokenCache;
 use crate::recorded::Recording;
 use crate::{
     Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Redaction, Request, SettingsError, Signature, trust,
@@ -224,6 +224,11 @@ impl Wire {
         self.account.redaction.write().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
 
+    /// How requests are signed in.
+    pub fn auth(&self) -> &Auth {
+        &self.account.settings.auth
+    }
+
     pub fn clock(&self) -> &dyn Clock {
         self.account.clock.as_ref()
     }
@@ -248,19 +253,19 @@ impl Wire {
     /// `Unreachable`: it did not leave. `NoAnswer`: it left, and no whole answer came. `UnexpectedAnswer`: the answer
     /// is too large. `CredentialsRefused` or `Unreachable`: no token. `Settings`: it is no request. `Preview`.
     pub async fn send(&self, request: Request) -> Result<Answer, DeliveryError> {
-        let Auth::ClientCredentials(credentials) = &self.account.settings.auth else {
+        let Auth::OAuth(oauth) = &self.account.settings.auth else {
             return self.transmit(&request, None).await;
         };
         if !self.may_leave(&request) || !request.signed {
             return self.transmit(&request, None).await;
         }
-        let token = self.account.tokens.token(credentials, self, None).await?;
+        let token = self.account.tokens.token(oauth, self, None).await?;
         let answer = self.transmit(&request, Some(&token)).await?;
         if answer.status != 401 {
             return Ok(answer);
         }
         // The token may have been withdrawn before its time: once, with a new one.
-        let token = self.account.tokens.token(credentials, self, Some(&token)).await?;
+        let token = self.account.tokens.token(oauth, self, Some(&token)).await?;
         self.transmit(&request, Some(&token)).await
     }
 

@@ -1,9 +1,7 @@
 //! The settings of the HTTP destination, read from JSON.
 
 use ::http::HeaderName;
-use kit::{
-    Auth, ClientCredentials, Facts, SettingsError, Signature, SignatureAlgorithm, SignatureEncoding, WireSettings,
-};
+use kit::{Auth, Facts, Grant, OAuth, SettingsError, Signature, SignatureAlgorithm, SignatureEncoding, WireSettings};
 use serde_json::Value;
 
 /// What is not the connection's.
@@ -78,15 +76,31 @@ fn auth(settings: &Value) -> Result<Auth, SettingsError> {
                 Auth::ApiKeyHeader { header, prefix: optional("prefix").unwrap_or_default(), key }
             }
         }
-        Some("oauth2") => Auth::ClientCredentials(ClientCredentials {
-            token_url: needed(settings, &["auth", "token_url"])?,
-            client_id: needed(settings, &["auth", "client_id"])?,
-            client_secret: needed(settings, &["auth", "client_secret"])?,
-            scope: optional("scope"),
-            audience: optional("audience"),
-            in_body: optional("credentials_in").as_deref() == Some("body"),
-        }),
+        Some("oauth2") => Auth::OAuth(Box::new(oauth(settings)?)),
         _ => Auth::None,
+    })
+}
+
+fn oauth(settings: &Value) -> Result<OAuth, SettingsError> {
+    let optional = |key: &str| text(settings, &["auth", key]).map(str::to_owned);
+    let grant = match (optional("refresh_token"), optional("authorize_url")) {
+        (Some(token), _) => Grant::RefreshToken(token),
+        (None, Some(authorize_url)) => Grant::AuthorizationCode { authorize_url, parameters: Vec::new() },
+        (None, None) => Grant::ClientCredentials,
+    };
+    let client_secret = match grant {
+        Grant::ClientCredentials => Some(needed(settings, &["auth", "client_secret"])?),
+        _ => optional("client_secret"),
+    };
+    Ok(OAuth {
+        token_url: needed(settings, &["auth", "token_url"])?,
+        client_id: needed(settings, &["auth", "client_id"])?,
+        client_secret,
+        client_in_body: optional("credentials_in").as_deref() == Some("body"),
+        scopes: optional("scope").into_iter().collect(),
+        parameters: optional("audience").map(|audience| ("audience".to_owned(), audience)).into_iter().collect(),
+        grant,
+        store: None,
     })
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -21,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Received, Reply};
 
@@ -37,6 +39,8 @@ type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 #[derive(Debug)]
 pub(crate) struct HttpListener {
     address: SocketAddr,
+    /// Takes no new connections from now on.
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -60,12 +64,15 @@ impl HttpListener {
         let answerer: Arc<Answerer> = Arc::new(move |request| Box::pin(answer(request)));
         let numbers = Arc::new(AtomicUsize::new(0));
         let begun = Instant::now();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
                     Some(_) = connections.join_next() => continue,
+                    () = stopped.cancelled() => break,
                 };
                 // A connection that broke before it was taken is no reason to end.
                 let Ok((stream, _)) = accepted else { continue };
@@ -96,8 +103,19 @@ impl HttpListener {
                         .await;
                 });
             }
+            while connections.join_next().await.is_some() {}
         });
-        Ok(Self { address, task })
+        Ok(Self { address, stop, task })
+    }
+
+    /// Ends when the connections that there are have ended, but waits no longer than that for them.
+    pub(crate) async fn finish(mut self, most: Duration) {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(most, &mut self.task).await;
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -123,7 +141,7 @@ async fn read(request: Request<Incoming>) -> Result<Received, Reply> {
         headers,
         body: body.to_bytes().into(),
         packed: None,
-        at: std::time::Duration::ZERO,
+        at: Duration::ZERO,
     };
     if received.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip")) {
         let mut body = Vec::new();

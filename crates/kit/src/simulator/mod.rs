@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use listener::HttpListener;
 pub use message::{Received, Reply};
+pub(crate) use page::escaped;
 pub use refusals::{Pattern, Refusals, Refuse};
 pub use report::{Answers, Report};
 pub use server::SimulatorServer;

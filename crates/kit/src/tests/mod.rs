@@ -2,6 +2,7 @@
 
 mod facts;
 mod limits;
+mod oauth;
 mod redaction;
 mod simulator;
 mod trust;
