@@ -67,7 +67,7 @@ const LIST: [Listed; 14] = [
     listed!("braze", braze, simulated),
     listed!("customerio", customerio, simulated),
     listed!("file", file, page_by_hand),
-    listed!("http", http, page_by_hand),
+    Listed { simulator: Some(http::simulator), ..listed!("http", http, page_by_hand) },
     listed!("hubspot", hubspot, simulated),
     listed!("intercom", intercom, simulated),
     listed!("iterable", iterable, simulated),
@@ -123,6 +123,17 @@ pub fn texts(slug: &str) -> Option<Texts> {
 pub fn simulator(slug: &str, settings: &Value) -> Option<Box<dyn Simulator>> {
     let listed = LIST.iter().find(|listed| listed.slug == slug)?;
     listed.simulator.map(|simulate| simulate(settings))
+}
+
+/// Makes that simulator again and again, for one that is to begin anew.
+pub fn simulator_maker(slug: &str, settings: Value) -> Option<impl Fn() -> Box<dyn Simulator> + Send + Sync + use<>> {
+    let simulate = LIST.iter().find(|listed| listed.slug == slug)?.simulator?;
+    Some(move || simulate(&settings))
+}
+
+/// The names of the destinations whose tools can be simulated.
+pub fn simulated() -> impl Iterator<Item = &'static str> {
+    LIST.iter().filter(|listed| listed.simulator.is_some()).map(|listed| listed.slug)
 }
 
 /// Makes a destination from its settings, with secrets already in place, and the options of a mapping (null if it

@@ -1,9 +1,11 @@
 //! The HTTP destination: a request builder for what has no folder of its own.
 
+mod multipart;
 mod options;
 mod path;
 mod results;
 mod settings;
+mod simulator;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use records::{Outcome, Value};
 
 use options::{Format, Options};
 use settings::Target;
+pub(crate) use simulator::simulator;
 
 #[derive(Debug)]
 struct Http {
@@ -92,13 +95,16 @@ impl Destination for Http {
             Ok(head) => head,
             Err(message) => return refuse("bad_request", message),
         };
-        let body = match self.body(batch, &mut head) {
+        let body = match self.body(batch, &mut head, wire) {
             Ok(body) => body,
             Err(message) => return refuse("bad_body", message),
         };
         let Head { method, url, headers } = head;
         let mut request = Request::new(method, url).body(body);
         request.headers = headers;
+        if self.options.gzip && !request.body.is_empty() {
+            request = request.gzip();
+        }
         let answer = wire.send(request).await;
         let answer = match answer {
             // The credentials were good when the sync began, so it is the record's own URL or header.
@@ -168,12 +174,14 @@ impl Http {
         }
     }
 
-    fn body(&self, batch: &Batch, head: &mut Head) -> Result<Bytes, String> {
+    fn body(&self, batch: &Batch, head: &mut Head, wire: &Wire) -> Result<Bytes, String> {
         let mut kind = match self.options.format {
             Format::Json => "application/json",
             Format::Ndjson => "application/x-ndjson",
             Format::Form => "application/x-www-form-urlencoded",
+            Format::Multipart => "multipart/form-data",
         };
+        let own_kind: String;
         let body = |payload: &Payload| payload.fields.get("body").cloned();
         let mut text = String::new();
         if self.options.batch.is_none() {
@@ -182,6 +190,15 @@ impl Http {
                 Some(value) if self.options.format == Format::Form => {
                     let pairs = pairs(Some(&value), "body")?;
                     text = form_encoded(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+                }
+                Some(value) if self.options.format == Format::Multipart => {
+                    let parts = multipart::parts(&value)?;
+                    let boundary = wire.uuid(&multipart::seed(&parts));
+                    text = multipart::written(&parts, &boundary);
+                    // Whatever the record says of its type, without the boundary it could not be read.
+                    head.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+                    own_kind = format!("{kind}; boundary={boundary}");
+                    kind = &own_kind;
                 }
                 Some(value) => value.write_json(&mut text),
             }

@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub results: Option<Results>,
     pub failed: Option<Failed>,
     pub html_is_fine: bool,
+    /// Bodies are packed.
+    pub gzip: bool,
     #[serde(skip)]
     pub body: Option<Program>,
 }
@@ -42,6 +44,7 @@ pub(super) enum Format {
     Json,
     Ndjson,
     Form,
+    Multipart,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -132,7 +135,7 @@ impl Options {
             if batch.bytes_max == 0 || batch.bytes_max > 100_000_000 {
                 return wrong("batch.bytes_max", "must be between 1 and 100000000");
             }
-            if self.format == Format::Form {
+            if matches!(self.format, Format::Form | Format::Multipart) {
                 return wrong("format", "a form holds one record; leave `batch` out, or use json or ndjson");
             }
             if batch.body.is_some() && self.format == Format::Ndjson {
