@@ -182,11 +182,13 @@ pub(super) struct Outcomes {
     found: Vec<Option<Outcome>>,
     /// Whether a request was taken, so that the batch is not to be sent again as a whole.
     taken: bool,
+    /// Why a request of several records was refused.
+    refused: Option<DeliveryError>,
 }
 
 impl Outcomes {
     pub(super) fn of(count: usize) -> Self {
-        Self { found: vec![None; count], taken: false }
+        Self { found: vec![None; count], taken: false, refused: None }
     }
 
     pub(super) fn set(&mut self, place: usize, outcome: Outcome) {
@@ -209,12 +211,36 @@ impl Outcomes {
             DeliveryError::RateLimited { after } => {
                 Outcome::Retry { after, code: "rate_limited".to_owned(), message: text }
             }
-            _ => Outcome::retry("failed", text),
+            DeliveryError::Refused { code, message } | DeliveryError::Failed { code, message } => {
+                Outcome::retry(code, message)
+            }
+            DeliveryError::CredentialsRefused { message } => Outcome::retry("credentials_refused", message),
+            _ => Outcome::retry("unreachable", text),
         };
         for place in places {
             self.set(*place, outcome.clone());
         }
         Ok(self.done())
+    }
+
+    /// A request for the records at those places was refused as a whole; the next may yet be taken.
+    pub(super) fn refused(&mut self, places: &[usize], code: String, message: String) {
+        if let [place] = places {
+            return self.set(*place, Outcome::rejected(code, message));
+        }
+        for place in places {
+            self.set(*place, Outcome::retry(code.clone(), message.clone()));
+        }
+        self.refused.get_or_insert(DeliveryError::Refused { code, message });
+    }
+
+    /// The outcomes when all requests were sent. If none was taken, one that was refused for several records is that of
+    /// the batch, so that it is halved until the wrong record is alone.
+    pub(super) fn sent(self) -> Result<Vec<Outcome>, DeliveryError> {
+        match self.refused {
+            Some(error) if !self.taken => Err(error),
+            _ => Ok(self.done()),
+        }
     }
 
     pub(super) fn done(self) -> Vec<Outcome> {

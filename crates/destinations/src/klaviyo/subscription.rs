@@ -139,8 +139,9 @@ async fn deliver(
             Ok(Sent::Refused(found)) => {
                 places.iter().zip(found).for_each(|(place, outcome)| outcomes.set(*place, outcome));
             }
+            Err(DeliveryError::Refused { code, message }) => outcomes.refused(&places, code, message),
             Err(error) => return outcomes.failed(&places, error),
         }
     }
-    Ok(outcomes.done())
+    outcomes.sent()
 }
