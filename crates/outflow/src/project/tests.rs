@@ -158,10 +158,13 @@ fn all_files_are_looked_at_before_anything_is_told() {
             ("mappings/customers.yaml", "destination: files\nfields: {id: 1}\n"),
             ("destinations/files.yaml", "type: fax\n"),
         ],
-        "destinations/files.yaml:1:7: `type`: `fax` is not known; it must be one of `file`, `http`\n\
-         mappings/customers.yaml:1:1: `model`: it is missing: the name of the model whose records it sends\n\
-         models/customers.sql:1:1: `source`: the source is missing; the file must begin with comments that name it: \
-         `-- source: NAME` and `-- key: COLUMN`",
+        &format!(
+            "destinations/files.yaml:1:7: `type`: `fax` is not known; it must be one of {}\n\
+             mappings/customers.yaml:1:1: `model`: it is missing: the name of the model whose records it sends\n\
+             models/customers.sql:1:1: `source`: the source is missing; the file must begin with comments that name \
+             it: `-- source: NAME` and `-- key: COLUMN`",
+            destinations::SLUGS.map(|slug| format!("`{slug}`")).join(", ")
+        ),
     );
 }
 
