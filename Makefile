@@ -4,7 +4,7 @@ SEEDS ?= 20000
 SEED ?=
 SCALE ?= 2M
 
-.PHONY: help demo test simulate bench schema
+.PHONY: help demo test simulate bench schema docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,3 +31,12 @@ bench: ## measure syncs against plain COPY on a PostgreSQL of its own (SCALE=2M|
 schema: ## write the JSON Schema of project files anew, after a change of their form
 	cargo run --quiet --package outflow -- schema > schema/outflow.schema.json.new
 	mv schema/outflow.schema.json.new schema/outflow.schema.json
+
+docs: ## write the pages of destinations anew, after a change of their facts, texts or examples
+	cargo build --quiet --package outflow
+	@outflow="$${CARGO_TARGET_DIR:-target}/debug/outflow"; pages=docs/destinations; \
+	for example in crates/destinations/src/*/example.yaml; do \
+		slug=$$(basename "$$(dirname "$$example")"); \
+		"$$outflow" destinations show "$$slug" --markdown > "$$pages/new" && mv "$$pages/new" "$$pages/$$slug.md" || exit 1; \
+	done; \
+	"$$outflow" destinations list --markdown > "$$pages/new" && mv "$$pages/new" "$$pages/README.md"

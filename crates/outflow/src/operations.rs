@@ -41,6 +41,16 @@ impl<'p> Operations<'p> {
         let store = Store::open(&settings.data.join(STORE_FILE), Arc::new(SystemClock))
             .await
             .map_err(|error| Failure::new("the state of the project cannot be opened").because(error))?;
+        Ok(Self::of(project, store))
+    }
+
+    /// The same for what only looks: a project that has not run yet has no state afterwards either.
+    pub(crate) async fn looking(project: &'p Project) -> Result<Self, Failure> {
+        Ok(Self::of(project, open_store(&project.settings).await?))
+    }
+
+    fn of(project: &'p Project, store: Store) -> Self {
+        let settings = &project.settings;
         let engine = Engine::new(
             store.clone(),
             sync::Settings {
@@ -54,7 +64,7 @@ impl<'p> Operations<'p> {
             Arc::new(SystemRandom),
             Arc::new(NoSteps),
         );
-        Ok(Self { project, engine, store })
+        Self { project, engine, store }
     }
 
     /// These mappings, compiled and ready.

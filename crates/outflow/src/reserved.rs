@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kit::{Action, MappingSettings};
 use mapping::SyncMode;
 use records::Object;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub(crate) const SYNC_MODE: &str = "__segment_internal_sync_mode";
 const MATCHING_KEY: &str = "__segment_internal_matching_key";
@@ -25,6 +25,13 @@ const WORDS: [&str; 9] = [
     "batch_bytes",
     "batch_keys",
 ];
+
+/// Hooks that a mapping gives inputs and that have no outputs yet.
+pub(crate) fn hooks_without_outputs(fields: &Value) -> Vec<&'static str> {
+    let has = |saved: &Value, key: &str| saved.get(key).is_some_and(|found| !found.is_null() && *found != json!({}));
+    let open = |hook: &&str| fields.get(*hook).is_some_and(|saved| has(saved, "inputs") && !has(saved, "outputs"));
+    HOOKS.into_iter().filter(open).collect()
+}
 
 pub(crate) fn is_reserved(key: &str) -> bool {
     WORDS.contains(&key)
@@ -152,8 +159,6 @@ fn as_count(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn action() -> Action {

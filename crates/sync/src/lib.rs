@@ -14,6 +14,7 @@ mod plan_file;
 mod problem;
 mod report;
 mod sending;
+mod try_record;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
 pub use engine::{Engine, SyncOptions};
@@ -22,3 +23,4 @@ pub use report::{
     Ending, FailureCount, FieldChange, Held, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange,
     SampleRequest, SyncReport, Unobserved, UnusableRecord,
 };
+pub use try_record::{RefusedField, SentOutcome, SentRecord, TriedPayload, TriedRecord, TryOptions};

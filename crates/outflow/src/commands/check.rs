@@ -11,7 +11,7 @@ use super::Context;
 use crate::{
     failure::{Exit, Failure, chain},
     project::{Part, Problem, Problems, Project, listed, suggestion},
-    render,
+    render, reserved,
     wiring::Wiring,
 };
 
@@ -175,6 +175,12 @@ impl Checking<'_> {
                         suggestion(column, &known)
                     );
                     problems.push(part.origin.problem(&path_of(&part.form.fields, column), message));
+                }
+            }
+            if let Some(part) = self.project.mapping(name) {
+                for hook in reserved::hooks_without_outputs(&part.form.fields) {
+                    let message = format!("it has inputs and no outputs yet; run `outflow hook {name} --write`");
+                    problems.push(part.origin.problem(&format!("fields.{hook}"), message));
                 }
             }
             problems.into_result(format!("{} → {to}, reads {reads}", mapping.model.name))

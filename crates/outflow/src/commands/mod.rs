@@ -3,7 +3,9 @@
 mod baseline;
 mod check;
 mod demo;
+mod destinations;
 mod history;
+mod hook;
 mod init;
 mod map;
 mod plan;
@@ -13,6 +15,7 @@ mod reset;
 mod schema;
 mod status;
 mod sync;
+mod test;
 mod trace;
 
 pub(crate) use check::Finding;
@@ -42,6 +45,9 @@ pub(crate) enum Command {
     Baseline(baseline::Baseline),
     Replay(replay::Replay),
     Map(map::Map),
+    Test(test::Test),
+    Hook(hook::HookCommand),
+    Destinations(destinations::Destinations),
     Schema(schema::Schema),
 }
 
@@ -86,6 +92,9 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Baseline(command) => command.run(context).await,
         Command::Replay(command) => command.run(context).await,
         Command::Map(command) => command.run(context),
+        Command::Test(command) => command.run(context).await,
+        Command::Hook(command) => command.run(context).await,
+        Command::Destinations(command) => command.run(context).await,
         Command::Schema(command) => command.run(context),
     }
 }

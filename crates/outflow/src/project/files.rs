@@ -64,12 +64,16 @@ pub(crate) struct Origin {
 impl Origin {
     /// A problem at the deepest node of `path` that is there.
     pub(crate) fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
-        let field = match (self.prefix.as_str(), path) {
+        Problem::new(&self.file, self.node.place_of(path), self.path_in_file(path), message)
+    }
+
+    /// A path of the part as it is from the top of its file.
+    pub(crate) fn path_in_file(&self, path: &str) -> String {
+        match (self.prefix.as_str(), path) {
             ("", path) => path.to_owned(),
             (prefix, "") => prefix.to_owned(),
             (prefix, path) => format!("{prefix}.{path}"),
-        };
-        Problem::new(&self.file, self.node.place_of(path), field, message)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod files;
 mod form;
 mod header;
 mod located;
+mod outputs;
 mod problem;
 mod schema;
 mod secrets;
@@ -14,7 +15,8 @@ mod tests;
 pub(crate) use files::{Project, ProjectDestination, ProjectMapping, Settings};
 pub(crate) use form::{DeletedValues, Keep};
 pub(crate) use located::Node;
-pub(crate) use problem::{Problem, Problems, listed, suggestion};
+pub(crate) use outputs::{outputs_yaml, with_outputs};
+pub(crate) use problem::{Problem, Problems, listed, nearest, suggestion};
 pub(crate) use schema::{Part, part_schema, project_schema};
 pub(crate) use secrets::Secrets;
 

@@ -1,20 +1,28 @@
 //! From results to text for people. Pure functions: nothing here reads, writes or knows the time of day.
 
+mod destinations;
+mod facts;
 mod failure;
 mod findings;
 mod paint;
 mod plan;
+mod reference;
 mod rows;
 mod syncs;
 mod trace;
+mod tried;
 
+pub(crate) use destinations::{action, case_reports, choices, destination, destinations};
+pub(crate) use facts::{DestinationRow, dynamic_fields, sign_in};
 pub(crate) use failure::failure;
 pub(crate) use findings::findings;
 pub(crate) use paint::Paint;
 pub(crate) use plan::{PlanView, plan};
+pub(crate) use reference::{reference, reference_index};
 pub(crate) use rows::{Rows, rows};
 pub(crate) use syncs::{StatusRow, history, outcome_of, report, status};
 pub(crate) use trace::{TraceView, trace};
+pub(crate) use tried::tried;
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,24 @@
 
 use super::support::{Project, Sink};
 
-const COMMANDS: [&str; 14] = [
-    "init", "demo", "check", "preview", "plan", "sync", "status", "history", "trace", "reset", "baseline", "replay",
-    "map", "schema",
+const COMMANDS: [&str; 17] = [
+    "init",
+    "demo",
+    "check",
+    "preview",
+    "plan",
+    "sync",
+    "status",
+    "history",
+    "trace",
+    "reset",
+    "baseline",
+    "replay",
+    "map",
+    "schema",
+    "destinations",
+    "test",
+    "hook",
 ];
 
 #[test]

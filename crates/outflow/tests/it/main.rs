@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod destinations;
 mod faults;
 mod guards;
 mod jobs;
@@ -12,4 +13,5 @@ mod map;
 mod memory;
 mod story;
 mod support;
+mod try_and_hook;
 mod warehouse;

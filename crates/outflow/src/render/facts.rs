@@ -1,0 +1,293 @@
+//! What facts of a destination say, in words: types, requirements, defaults, limits. For the terminal and for pages.
+
+use kit::{AuthScheme, BatchLimits, Facts, Limits, Setting, SettingKind};
+use mapping::{Conditions, Field, FieldType, Required};
+use records::Value;
+
+use super::number;
+
+/// Choices beyond these are counted, not listed.
+const CHOICES_SHOWN: usize = 16;
+
+/// A destination as a line of a list.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct DestinationRow {
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    /// Without those that are there for mappings that are brought over.
+    pub(crate) actions: usize,
+    pub(crate) sign_in: String,
+    pub(crate) description: String,
+}
+
+impl DestinationRow {
+    pub(crate) fn of(facts: &Facts) -> Self {
+        Self {
+            slug: facts.slug.clone(),
+            name: facts.name.clone(),
+            actions: facts.actions.iter().filter(|action| !action.deprecated).count(),
+            sign_in: sign_in(facts),
+            description: sentence(&facts.description),
+        }
+    }
+}
+
+/// How a destination is signed in to: `OAuth 2`, or the settings that hold its secrets.
+pub(crate) fn sign_in(facts: &Facts) -> String {
+    let own = || facts.settings.iter().filter(|setting| !is_of_every_destination(setting) && holds_secret(setting));
+    let keys = |required: bool| {
+        let keys = own().filter(|setting| setting.required == required).map(|setting| format!("`{}`", setting.key));
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    match (facts.auth.scheme, keys(true), keys(false)) {
+        (AuthScheme::Oauth2, _, others) if !others.is_empty() => format!("OAuth 2, or {others}"),
+        (AuthScheme::Oauth2, ..) => "OAuth 2".to_owned(),
+        (_, needed, _) if !needed.is_empty() => needed,
+        (_, _, others) if !others.is_empty() => format!("{others} if need be"),
+        _ => "none".to_owned(),
+    }
+}
+
+fn holds_secret(setting: &Setting) -> bool {
+    setting.secret || setting.properties.iter().any(holds_secret)
+}
+
+/// Whether a setting is the kit's, which all destinations have.
+pub(crate) fn is_of_every_destination(setting: &Setting) -> bool {
+    matches!(setting.key.as_str(), "connection" | "oauth")
+}
+
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A sentence with its end.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = one_line(text);
+    if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text } else { format!("{text}.") }
+}
+
+/// What a setting or field is for: its description, or its label where it has none.
+pub(crate) fn about(label: &str, description: &str) -> String {
+    sentence(if description.is_empty() { label } else { description })
+}
+
+pub(crate) fn setting_type(setting: &Setting) -> &'static str {
+    match setting.kind {
+        SettingKind::Text => "text",
+        SettingKind::Url => "URL",
+        SettingKind::Integer => "whole number",
+        SettingKind::Number => "number",
+        SettingKind::Boolean => "true or false",
+        SettingKind::Object => "object",
+        SettingKind::List => "list",
+        SettingKind::Any => "any value",
+    }
+}
+
+/// `text (email)`, `list of objects`.
+pub(crate) fn field_type(field: &Field) -> String {
+    let (one, many) = match field.kind {
+        FieldType::String | FieldType::Password => ("text", "texts"),
+        FieldType::Text => ("long text", "long texts"),
+        FieldType::Number => ("number", "numbers"),
+        FieldType::Integer => ("whole number", "whole numbers"),
+        FieldType::Boolean => ("true or false", "true or false"),
+        FieldType::Datetime => ("time", "times"),
+        FieldType::Object => ("object", "objects"),
+    };
+    let name = if field.multiple { format!("list of {many}") } else { one.to_owned() };
+    match &field.format {
+        Some(format) => format!("{name} ({format})"),
+        None => name,
+    }
+}
+
+/// `yes`, or when; empty for what is never required.
+pub(crate) fn required(required: &Required) -> String {
+    match required {
+        Required::Always(true) => "yes".to_owned(),
+        Required::Always(false) => String::new(),
+        Required::When(conditions) => when(conditions),
+    }
+}
+
+/// `when the mode is `create``
+fn when(conditions: &Conditions) -> String {
+    let all = matches!(conditions.of, mapping::Match::All);
+    let said: Vec<String> = conditions
+        .conditions
+        .iter()
+        .map(|condition| {
+            let is = matches!(condition.operator, mapping::ConditionOperator::Is);
+            let of_mode =
+                condition.kind.as_deref() == Some("syncMode") || condition.field_key == "__segment_internal_sync_mode";
+            let of = if of_mode { "the mode".to_owned() } else { format!("`{}`", condition.field_key) };
+            match &condition.value {
+                Value::Text(text) if text == "__undefined__" => {
+                    format!("{of} is {}", if is { "missing" } else { "there" })
+                }
+                Value::Array(values) => {
+                    let values: Vec<String> = values.iter().map(|value| format!("`{}`", plain(value))).collect();
+                    format!("{of} is {}{}", if is { "" } else { "none of " }, values.join(" or "))
+                }
+                value => format!("{of} is {}`{}`", if is { "" } else { "not " }, plain(value)),
+            }
+        })
+        .collect();
+    format!("when {}", said.join(if all { " and " } else { " or " }))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_json(), str::to_owned)
+}
+
+/// What a mapping has where it leaves a field out, as short as it can be said.
+pub(crate) fn default(value: &Value) -> String {
+    fn path(value: &Value) -> Option<String> {
+        match value {
+            Value::Object(object) if object.len() == 1 => {
+                let (directive, inner) = object.iter().next()?;
+                match directive {
+                    "@path" | "@template" => inner.as_str().map(|text| format!("`{text}`")),
+                    "@if" => {
+                        let (exists, then) = (inner.get("exists").or(inner.get("blank"))?, inner.get("then"));
+                        let other = inner.get("else").map(path);
+                        match (inner.get("exists").is_some() && then == Some(exists), other) {
+                            (true, Some(other)) => Some(format!("{}, else {}", path(exists)?, other?)),
+                            (true, None) => path(exists),
+                            _ => None,
+                        }
+                    }
+                    _ => None,
+                }
+            }
+            Value::Object(_) | Value::Array(_) => None,
+            other => Some(format!("`{}`", plain(other))),
+        }
+    }
+    path(value).unwrap_or_else(|| match value {
+        Value::Array(items) if items.iter().all(|item| item.as_str().is_some()) => {
+            items.iter().map(|item| format!("`{}`", plain(item))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(object) if !object.iter().any(|(key, _)| key.starts_with('@')) => {
+            let said: Option<Vec<String>> =
+                object.iter().map(|(key, value)| path(value).map(|value| format!("`{key}`: {value}"))).collect();
+            said.map_or_else(|| "a mapping of its parts".to_owned(), |said| said.join("; "))
+        }
+        Value::Object(object) if object.get("@arrayPath").is_some() => {
+            let of = object.get("@arrayPath").and_then(|inner| inner.as_array()?.first()?.as_str());
+            of.map_or_else(|| "a mapping of a list".to_owned(), |of| format!("the items of `{of}`"))
+        }
+        _ => "a mapping".to_owned(),
+    })
+}
+
+/// `One of …`; empty where there is no list.
+pub(crate) fn choices(choices: &[String]) -> String {
+    let shown: Vec<String> = choices.iter().take(CHOICES_SHOWN).map(|choice| format!("`{choice}`")).collect();
+    match choices.len() {
+        0 => String::new(),
+        count if count > CHOICES_SHOWN => format!("One of {} values: {}, ….", count, shown.join(", ")),
+        _ => format!("One of {}.", shown.join(", ")),
+    }
+}
+
+/// The values that a field may have.
+pub(crate) fn field_choices(field: &Field) -> Vec<String> {
+    field.choices.iter().flatten().map(|choice| plain(&choice.value)).collect()
+}
+
+/// `1 to 250 characters`; empty where nothing is said.
+pub(crate) fn range(field: &Field) -> String {
+    let unit = match field.kind {
+        FieldType::Number | FieldType::Integer => "",
+        _ => " characters",
+    };
+    // Zero means none, as in the original.
+    let bound = |bound: Option<f64>| bound.filter(|bound| *bound != 0.0);
+    match (bound(field.minimum), bound(field.maximum)) {
+        (Some(least), Some(most)) => format!("{least} to {most}{unit}."),
+        (Some(least), None) => format!("At least {least}{unit}."),
+        (None, Some(most)) => format!("At most {most}{unit}."),
+        (None, None) => String::new(),
+    }
+}
+
+/// A field's path and the field, its objects' fields behind it.
+pub(crate) fn flattened(fields: &[Field]) -> Vec<(String, &Field)> {
+    fn add<'a>(fields: &'a [Field], before: &str, all: &mut Vec<(String, &'a Field)>) {
+        for field in fields {
+            let path = format!("{before}{}", field.key);
+            all.push((path.clone(), field));
+            add(field.properties.as_deref().unwrap_or_default(), &format!("{path}."), all);
+        }
+    }
+    let mut all = Vec::new();
+    add(fields, "", &mut all);
+    all
+}
+
+/// A setting's path and the setting, its objects' settings behind it.
+pub(crate) fn flattened_settings(settings: &[Setting]) -> Vec<(String, &Setting)> {
+    fn add<'a>(settings: &'a [Setting], before: &str, all: &mut Vec<(String, &'a Setting)>) {
+        for setting in settings {
+            let path = format!("{before}{}", setting.key);
+            all.push((path.clone(), setting));
+            add(&setting.properties, &format!("{path}."), all);
+        }
+    }
+    let mut all = Vec::new();
+    add(settings, "", &mut all);
+    all
+}
+
+/// The fields whose values the tool knows, as a destination is asked for them. Of an object, the tool knows the keys.
+pub(crate) fn dynamic_fields(fields: &[Field]) -> Vec<String> {
+    let dynamic = flattened(fields).into_iter().filter(|(_, field)| field.dynamic);
+    dynamic
+        .map(|(path, field)| if field.kind == FieldType::Object { format!("{path}.__keys__") } else { path })
+        .collect()
+}
+
+/// `One record a request.`, `Up to 75 records or 4 MB a request.`
+pub(crate) fn batch(batch: &BatchLimits) -> String {
+    if batch.records_max == 1 {
+        return "one record a request".to_owned();
+    }
+    let records = number(u64::try_from(batch.records_max).unwrap_or(u64::MAX));
+    format!("batches of up to {records} records or {}", bytes(batch.bytes_max))
+}
+
+fn bytes(count: usize) -> String {
+    const UNITS: [(usize, &str); 4] = [(1 << 20, "MiB"), (1_000_000, "MB"), (1 << 10, "KiB"), (1_000, "kB")];
+    let unit = UNITS.into_iter().find(|(size, _)| count >= *size && count.is_multiple_of(*size));
+    match (unit, count) {
+        (Some((size, unit)), _) => format!("{} {unit}", number(u64::try_from(count / size).unwrap_or(u64::MAX))),
+        (None, count) if count >= 1_000_000 && count.is_multiple_of(100_000) => {
+            format!("{}.{} MB", count / 1_000_000, count / 100_000 % 10)
+        }
+        (None, count) => format!("{} bytes", number(u64::try_from(count).unwrap_or(u64::MAX))),
+    }
+}
+
+/// `Up to 10 requests a second, 20 at once after a pause, 4 under way at one time.`
+pub(crate) fn pace(limits: &Limits) -> String {
+    let rate = match limits.requests_per_second {
+        Some(rate) if rate < 1.0 => format!("a request every {} seconds", round(1.0 / rate)),
+        Some(rate) => format!("{} requests a second", round(rate)),
+        None => "no limit but what the tool answers".to_owned(),
+    };
+    let burst = if limits.burst > 1 { format!(", {} at once after a pause", limits.burst) } else { String::new() };
+    format!("{rate}{burst}, {} under way at one time", limits.concurrency)
+}
+
+fn round(number: f64) -> String {
+    let rounded = (number * 10.0).round() / 10.0;
+    format!("{rounded}")
+}
+
+/// `add`, `update`
+pub(crate) fn modes(modes: &[mapping::SyncMode]) -> String {
+    modes.iter().map(|mode| format!("`{}`", mode.name())).collect::<Vec<_>>().join(", ")
+}
