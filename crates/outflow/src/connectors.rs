@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use kit::{Destination, Facts, SettingsError, Source, SourceError, Wire, WireSettings};
+use kit::{Destination, Facts, SettingsError, Source, SourceError, TokenStore, Wire, WireSettings};
 use records::Clock;
 use serde_json::Value;
 
@@ -51,14 +51,16 @@ pub(crate) fn destination(
     destinations::connect(kind, &placed(settings, folder), options.unwrap_or(&Value::Null))
 }
 
-/// The way to a destination. What it records shows none of the secrets.
+/// The way to a destination. What it records shows none of the secrets; tokens that were granted are in `tokens`.
 pub(crate) fn wire(
     destination: &dyn Destination,
     secrets: &[String],
+    tokens: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
 ) -> Result<Wire, SettingsError> {
     let mut settings: WireSettings = destination.wire_settings();
     settings.secrets.extend_from_slice(secrets);
+    settings.auth.keep_in(tokens);
     Wire::open(settings, clock)
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod connectors;
+mod credentials;
 mod demo;
 mod failure;
 mod interrupt;

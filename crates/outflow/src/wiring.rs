@@ -9,6 +9,7 @@ use sync::{Choice, Connection, Guards, Mapping, Model, RecordChoice};
 
 use crate::{
     connectors,
+    credentials::CredentialsFile,
     project::{
         DeletedValues, Keep, Problem, Problems, Project, ProjectDestination, ProjectMapping, listed, suggestion,
     },
@@ -74,8 +75,9 @@ impl<'p> Wiring<'p> {
             problems
         };
         let destination = self.destination(part, None).map_err(located)?;
-        let wire = connectors::wire(destination.as_ref(), self.project.secrets.texts(), Arc::new(SystemClock))
-            .map_err(located)?;
+        let tokens = Arc::new(CredentialsFile::new(&self.project.settings.data, name));
+        let secrets = self.project.secrets.texts();
+        let wire = connectors::wire(destination.as_ref(), secrets, tokens, Arc::new(SystemClock)).map_err(located)?;
         let connection = Connection { name: name.to_owned(), destination, wire };
         self.connections.insert(name.to_owned(), connection.clone());
         Ok(connection)
