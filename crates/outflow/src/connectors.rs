@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use kit::simulator::Simulator;
 use kit::{Destination, Facts, SettingsError, Source, SourceError, TokenStore, Wire, WireSettings};
 use records::Clock;
 use serde_json::Value;
@@ -34,6 +35,19 @@ pub(crate) fn source(kind: &str, settings: &Value, folder: &Path) -> Result<Arc<
 pub(crate) fn destination_facts() -> Vec<Facts> {
     // Facts that cannot be read are a fault of the connector, which its own tests rule out.
     destinations::SLUGS.iter().filter_map(|slug| destinations::facts(slug)?.ok()).collect()
+}
+
+/// The kinds of destinations whose tools can be simulated.
+pub(crate) fn simulated() -> Vec<&'static str> {
+    destinations::simulated().collect()
+}
+
+/// Makes simulators of a tool, for a destination of that kind with these settings.
+pub(crate) fn simulator_maker(
+    kind: &str,
+    settings: Value,
+) -> Option<impl Fn() -> Box<dyn Simulator> + Send + Sync + use<>> {
+    destinations::simulator_maker(kind, settings)
 }
 
 /// The secrets among a destination's settings.

@@ -47,6 +47,15 @@ pub(crate) fn program_outside_path() -> Option<PathBuf> {
     (!is_found).then_some(program)
 }
 
+/// Opens a page in the person's browser. False if none can be started.
+pub(crate) fn open_in_browser(url: &str) -> bool {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let silent = std::process::Stdio::null;
+    let started = std::process::Command::new(opener).arg(url).stdin(silent()).stdout(silent()).stderr(silent()).spawn();
+    // It goes on by itself; nobody waits for it.
+    started.is_ok()
+}
+
 /// Whether the person at the other end sees colours.
 pub(crate) fn wants_color(global: &Global) -> bool {
     use crate::arguments::Color;

@@ -1,7 +1,7 @@
 //! `outflow check`: everything that can be found wrong before a sync.
 
 use clap::Args;
-use kit::Query;
+use kit::{Auth, Query, Wire};
 use mapping::Columns;
 use records::{KeyColumns, Schema};
 use serde::Serialize;
@@ -147,6 +147,11 @@ impl Checking<'_> {
     async fn destination(&mut self, name: &str, offline: bool) {
         let result = match self.wiring.connection(name) {
             Err(problems) => Err(problems),
+            Ok(connection) if is_unconnected(&connection.wire) => {
+                let message = format!("nobody has granted access yet; run `outflow connect {name}`");
+                let origin = self.project.destination(name).map(|destination| &destination.origin);
+                Err(origin.map(|origin| origin.problem("", message)).into_iter().collect())
+            }
             Ok(_) if offline => Ok("not connected to".to_owned()),
             Ok(connection) => connection.destination.check(&connection.wire).await.map_err(|error| {
                 let origin = self.project.destination(name).map(|destination| &destination.origin);
@@ -196,6 +201,11 @@ impl Checking<'_> {
         };
         self.found(Part::Mapping, name, result);
     }
+}
+
+/// Whether a person has still to grant access. What cannot be read is told when it is connected to.
+fn is_unconnected(wire: &Wire) -> bool {
+    matches!(wire.auth(), Auth::OAuth(oauth) if oauth.is_unconnected().unwrap_or(false))
 }
 
 /// The first field that reads a column, by the look of its texts.

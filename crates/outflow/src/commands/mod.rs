@@ -2,6 +2,7 @@
 
 mod baseline;
 mod check;
+mod connect;
 mod demo;
 mod destinations;
 mod history;
@@ -13,6 +14,7 @@ mod preview;
 mod replay;
 mod reset;
 mod schema;
+mod simulate;
 mod status;
 mod sync;
 mod test;
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Init(init::Init),
     Demo(demo::Demo),
     Check(check::Check),
+    Connect(connect::Connect),
     Preview(preview::Preview),
     Plan(plan::Plan),
     Sync(sync::Sync),
@@ -49,6 +52,7 @@ pub(crate) enum Command {
     Hook(hook::HookCommand),
     Destinations(destinations::Destinations),
     Schema(schema::Schema),
+    Simulate(simulate::Simulate),
 }
 
 /// What every command may use.
@@ -82,6 +86,7 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Init(command) => command.run(context).await,
         Command::Demo(command) => command.run(context).await,
         Command::Check(command) => command.run(context).await,
+        Command::Connect(command) => command.run(context).await,
         Command::Preview(command) => command.run(context).await,
         Command::Plan(command) => command.run(context).await,
         Command::Sync(command) => command.run(context).await,
@@ -96,6 +101,7 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Hook(command) => command.run(context).await,
         Command::Destinations(command) => command.run(context).await,
         Command::Schema(command) => command.run(context),
+        Command::Simulate(command) => command.run(context).await,
     }
 }
 

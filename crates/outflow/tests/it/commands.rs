@@ -1,8 +1,11 @@
 //! The command line itself: help, wrong words, JSON, what is hidden.
 
+mod connect;
+mod simulate;
+
 use super::support::{Project, Sink};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "demo",
     "check",
@@ -20,6 +23,8 @@ const COMMANDS: [&str; 17] = [
     "destinations",
     "test",
     "hook",
+    "simulate",
+    "connect",
 ];
 
 #[test]
