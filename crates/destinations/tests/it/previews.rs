@@ -1,8 +1,8 @@
 //! Previews of actions that look something up before they write: they show the request that writes, as it would be,
 //! and change nothing.
 
-use kit::testing::{Received, Reply, Server, TestClock, batch, payload};
-use kit::{Batch, DeliveryError, Exchange, Wire, preview_requests};
+use kit::testing::{batch, payload};
+use kit::{Batch, DeliveryError, Exchange, preview_requests};
 use mapping::SyncMode;
 use serde_json::{Value, json};
 
@@ -10,8 +10,10 @@ use crate::round_trip::Simulated;
 
 async fn simulated(slug: &'static str) -> Simulated {
     let mut settings = json!({ "oauth": { "access_token": "token-word-1" } });
-    if slug == "salesforce" {
-        settings["instanceUrl"] = json!("https://acme.my.salesforce.com");
+    match slug {
+        "salesforce" => settings["instanceUrl"] = json!("https://acme.my.salesforce.com"),
+        "klaviyo" => settings = json!({ "api_key": "pk_word1234" }),
+        _ => {}
     }
     Simulated::start(slug, settings.clone(), settings, Value::Null).await
 }
@@ -196,20 +198,23 @@ async fn salesforce_records_are_found_by_their_traits() {
 
 #[tokio::test]
 async fn klaviyo_profiles_are_searched_for_before_they_are_taken_off_a_list() {
-    let found = |request: &Received| match request.method.as_str() {
-        "GET" => Reply::json(200, &json!({ "data": [{ "type": "profile", "id": "P1", "attributes": {} }] })),
-        _ => Reply::status(500),
-    };
-    let server = Server::start(found).await.unwrap();
-    let settings = json!({ "api_key": "pk_word", "connection": { "endpoint": server.url() } });
-    let klaviyo = destinations::connect("klaviyo", &settings, &Value::Null).unwrap();
-    let wire = Wire::open(klaviyo.wire_settings(), TestClock::new()).unwrap();
-    let fields = json!({ "list_id": "L1", "email": "ada@example.com" });
-    let batch = batch("removeProfile", SyncMode::Delete, vec![payload(0, fields.into())]);
-    let shown = Shown::of(preview_requests(klaviyo.as_ref(), &wire, &batch).await.unwrap());
-    assert_eq!(shown.written(), ["DELETE /api/lists/L1/relationships/profiles/"]);
-    assert_eq!(shown.body(), json!({ "data": [{ "type": "profile", "id": "P1" }] }));
-    assert!(shown.looked_up > 0 && server.received().iter().all(|request| request.method == "GET"));
+    let klaviyo = simulated("klaviyo").await;
+    let inputs = json!({ "list_name": "VIPs" }).into();
+    let list = klaviyo.destination.save_mapping("upsertProfile", "retlOnMappingSave", &inputs, &klaviyo.wire);
+    let list = list.await.unwrap().get("id").and_then(records::Value::as_str).unwrap_or_default().to_owned();
+    let profile = json!({ "email": "ada@example.com", "list_id": list });
+    let shown = klaviyo.preview("removeProfile", SyncMode::Delete, true, profile.clone()).await;
+    assert!(shown.looked_up > 0 && shown.written.is_empty(), "nobody is there to be taken off");
+    for batching in [true, false] {
+        // The first request of these writes.
+        let shown = klaviyo.preview("addProfileToList", SyncMode::Upsert, batching, profile.clone()).await;
+        assert_eq!((shown.looked_up, shown.written.len()), (0, 1), "{batching}");
+    }
+    klaviyo.delivered("addProfileToList", false, profile.clone()).await;
+    let shown = klaviyo.preview("removeProfile", SyncMode::Delete, true, profile).await;
+    assert!(shown.looked_up > 0);
+    assert_eq!(shown.written(), [format!("DELETE /api/lists/{list}/relationships/profiles/")]);
+    assert_eq!(shown.body()["data"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
