@@ -111,8 +111,10 @@ impl Engine {
         let operation = operation(mapping, options.operation)?;
         let whole = mapping.connection.destination.facts().action(&mapping.action).is_some_and(|action| action.whole);
         if options.send && whole {
-            let message =
-                format!("`{}` replaces all records at once, so that one record cannot be sent alone", mapping.action);
+            let message = format!(
+                "`{}` takes the records of a sync as a whole, so that one cannot be sent alone",
+                mapping.action
+            );
             return Err(Problem::new("whole", message).with_hint("leave out `--send`"));
         }
         let query = Query { text: mapping.model.query.clone(), rows_max: None };

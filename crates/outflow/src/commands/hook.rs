@@ -147,7 +147,9 @@ fn inputs(part: &ProjectMapping, mapping: &Mapping, hook: &Hook) -> Result<recor
     match Fields::compile(hook.inputs.clone()).validate(inputs, Options::default()) {
         Ok(inputs) => problems.into_result(inputs),
         Err(found) => {
-            for problem in found {
+            // That the whole does not fit says less than what in it does not.
+            let is_told = found.iter().any(|problem| !problem.field.is_empty());
+            for problem in found.into_iter().filter(|problem| !is_told || !problem.field.is_empty()) {
                 let place = format!("{path}.{}", problem.field.replace('/', "."));
                 problems.push(part.origin.problem(place.trim_end_matches('.'), problem.message));
             }

@@ -236,6 +236,35 @@ fn a_hook_makes_a_catalog_and_writes_its_outputs_into_the_mapping() {
 }
 
 #[test]
+fn a_list_that_a_hook_made_is_where_the_profiles_go() {
+    let tool = Tool::start("klaviyo", json!({ "api_key": "pk_word1234" }), &json!({}));
+    let project = Project::new(&Sink::start());
+    let url = tool.server.url();
+    project.write(
+        "destinations/crm.yaml",
+        &format!("type: klaviyo\napi_key: pk_word1234\nconnection: {{endpoint: \"{url}\"}}\n"),
+    );
+    let mapping = "model: customers
+destination: crm
+action: upsertProfile
+mode: upsert
+fields:
+  retlOnMappingSave:
+    inputs: { list_name: VIPs }
+  email: { \"@path\": \"$.properties.email\" }
+";
+    project.write("mappings/customers.yaml", mapping);
+    let made = project.json(&["hook", "customers", "--write"]);
+    let id = made["outputs"]["id"].as_str().unwrap();
+    assert_eq!((&made["outputs"]["name"], &made["hook"]), (&json!("VIPs"), &json!("retlOnMappingSave")));
+    let outputs = format!("    outputs:\n      id: \"{id}\"\n      name: \"VIPs\"\n");
+    let inputs = "    inputs: { list_name: VIPs }\n";
+    assert_eq!(project.read("mappings/customers.yaml"), mapping.replace(inputs, &format!("{inputs}{outputs}")));
+    let shown = project.json(&["test", "customers"]);
+    assert!(shown["requests"].to_string().contains(id), "{shown}");
+}
+
+#[test]
 fn without_a_safe_place_the_outputs_are_to_be_pasted() {
     let tool = Tool::start("braze", json!({}), &json!({}));
     let project = catalog(&tool);
@@ -266,8 +295,12 @@ fn wrong_inputs_of_a_hook_are_told_with_their_places() {
     let project = catalog(&tool);
     let right = project.read("mappings/customers.yaml");
     let cases = [
-        ("operation: create", "operation: replace", "mappings/customers.yaml:12:7\n  fields.onMappingSave.inputs.operation: "),
-        ("created_catalog_name", "created_name", "the hook has no input `created_name`; did you mean"),
+        (
+            "operation: create",
+            "operation: replace",
+            "mappings/customers.yaml:12:7\n  fields.onMappingSave.inputs.operation: ",
+        ),
+        ("created_catalog_name", "created_name", "the hook has no input `created_name`; it must be one of"),
         (
             "created_catalog_name: customers",
             "created_catalog_name: { '@path': \"$.properties.id\" }",
@@ -281,6 +314,10 @@ fn wrong_inputs_of_a_hook_are_told_with_their_places() {
         assert_ne!(run.exit, 0, "{to}: {}", run.out);
         assert!(run.err.contains(expected), "{to}: {}", run.err);
     }
+    project.write("mappings/customers.yaml", &right.replace("      created_catalog_name: customers\n", ""));
+    let problems = project.json(&["hook", "customers"])["error"]["problems"].clone();
+    let fields: Vec<_> = problems.as_array().unwrap().iter().map(|problem| &problem["field"]).collect();
+    assert_eq!(fields, ["fields.onMappingSave.inputs.created_catalog_name"]);
     project.write("mappings/customers.yaml", &right);
     let run = project.run(&["hook", "customers", "onSave"]);
     assert_eq!(run.exit, 2);
