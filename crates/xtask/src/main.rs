@@ -41,8 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn new_destination(slug: &str, catalogue: Option<&Path>) -> (String, u8) {
-    match new_destination::write(workspace(), slug, catalogue) {
-        Ok(written) => (new_destination::report(&written), 0),
+    let root = std::env::current_dir().ok().and_then(|here| new_destination::checkout_of(&here));
+    let root = root.unwrap_or_else(|| workspace().to_owned());
+    match new_destination::write(&root, slug, catalogue) {
+        Ok(written) => (new_destination::report(&root, &written), 0),
         Err(error) => (format!("new-destination: {error}\n"), 1),
     }
 }

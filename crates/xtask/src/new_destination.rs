@@ -120,12 +120,19 @@ pub(crate) fn write(root: &Path, slug: &str, catalogue: Option<&Path>) -> Result
     Ok(written)
 }
 
+/// The checkout that a person stands in. Builds of several checkouts may share a folder, so that this program need not
+/// be of theirs.
+pub(crate) fn checkout_of(here: &Path) -> Option<PathBuf> {
+    here.ancestors().find(|folder| folder.join(list::PATH).is_file()).map(Path::to_owned)
+}
+
 /// What a person is told when all is written.
-pub(crate) fn report(written: &[PathBuf]) -> String {
+pub(crate) fn report(root: &Path, written: &[PathBuf]) -> String {
     let list: String = written.iter().map(|path| format!("  {}\n", path.display())).collect();
     format!(
-        "written:\n{list}\nnext: cargo nextest run -p destinations cases::\n  it fails at each place that says `{UNWRITTEN}`; \
-         docs/add-a-destination.md says what belongs there\n"
+        "written in `{}`:\n{list}\nnext: cargo nextest run -p destinations cases::\n  it fails at each place that says `{UNWRITTEN}`; \
+         docs/add-a-destination.md says what belongs there\n",
+        root.display()
     )
 }
 

@@ -5,7 +5,7 @@ use super::{Names, NewDestinationError};
 pub(super) const PATH: &str = "crates/destinations/src/lib.rs";
 
 const LENGTH: &str = "const LIST: [Listed; ";
-const LINE: &str = "    listed!(\"";
+const LINE: &str = "listed!(\"";
 
 /// The text of `lib.rs` with the module's line, the list's line and the list's new length.
 ///
@@ -19,9 +19,9 @@ pub(super) fn with(lib: &str, names: &Names) -> Result<String, NewDestinationErr
     let (number, rest) = length[LENGTH.len()..].split_once(']').ok_or_else(missing)?;
     let count: usize = number.parse().map_err(|_| missing())?;
     *length = format!("{LENGTH}{}]{rest}", count + 1);
-    let slug_of = |line: &String| Some(line.strip_prefix(LINE)?.split_once('"')?.0.to_owned());
+    let slug_of = |line: &String| Some(line.split_once(LINE)?.1.split_once('"')?.0.to_owned());
     let place = place(&lines, slug_of, &names.slug).ok_or(NewDestinationError::List(PATH, "line `listed!(…)`"))?;
-    lines.insert(place, format!("{LINE}{}\", {}, simulated),", names.slug, names.module));
+    lines.insert(place, format!("    {LINE}{}\", {}, simulated),", names.slug, names.module));
     Ok(lines.join("\n") + "\n")
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 macro_rules! listed {}
 
 const LIST: [Listed; 3] = [
-    listed!(\"braze\", braze, simulated),
+    Listed { simulator: Some(braze::simulator), ..listed!(\"braze\", braze) },
     listed!(\"segment-profiles\", segment_profiles),
     listed!(\"webhook\", webhook),
 ];
@@ -95,7 +95,7 @@ fn the_example_gets_its_folder_and_its_lines() {
     );
     assert!(lib.contains("const LIST: [Listed; 4] = [\n"), "{lib}");
     assert!(
-        lib.contains("simulated),\n    listed!(\"customer-io\", customer_io, simulated),\n    listed!(\"segment"),
+        lib.contains("braze) },\n    listed!(\"customer-io\", customer_io, simulated),\n    listed!(\"segment"),
         "{lib}"
     );
     let code = read_in(&root, "customer-io/mod.rs");
@@ -127,7 +127,7 @@ fn lines_go_to_their_places_at_both_ends_and_between() {
         (
             "1plusx",
             "#[path = \"1plusx/mod.rs\"]\nmod _1plusx;\nmod braze;",
-            "[\n    listed!(\"1plusx\", _1plusx, simulated),",
+            "[\n    listed!(\"1plusx\", _1plusx, simulated),\n    Listed {",
         ),
     ] {
         let lib = list::with(LIB, &Names::of(slug).unwrap()).unwrap();
@@ -282,4 +282,14 @@ fn the_real_list_takes_one_more() {
     let lib = fs::read_to_string(crate::workspace().join(list::PATH)).unwrap();
     let added = list::with(&lib, &Names::of("zzz-zzz").unwrap()).unwrap();
     assert_eq!(added.lines().count(), lib.lines().count() + 3);
+}
+
+#[test]
+fn the_checkout_is_the_one_a_person_stands_in() {
+    let root = checkout();
+    let within = root.path().join("crates/destinations/src/braze");
+    assert_eq!(checkout_of(&within).as_deref(), Some(root.path()));
+    assert_eq!(checkout_of(root.path().parent().unwrap()), None);
+    let written = write(root.path(), "acme", None).unwrap();
+    assert!(report(root.path(), &written).starts_with(&format!("written in `{}`:\n  crates/", root.path().display())));
 }
