@@ -142,7 +142,7 @@ fn setting_text(path: &str, setting: &Setting, paint: Paint) -> String {
     if setting.secret {
         marks.push("secret".to_owned());
     }
-    if let Some(default) = &setting.default {
+    if let Some(default) = setting.default.as_ref().filter(|default| default.as_str() != Some("")) {
         marks.push(format!("default {}", default.as_str().map_or_else(|| default.to_string(), str::to_owned)));
     }
     let mut out = format!("  {}  {}\n", paint.cyan(path), marks.join(", "));

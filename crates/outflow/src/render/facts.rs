@@ -260,14 +260,15 @@ pub(crate) fn batch(batch: &BatchLimits) -> String {
 }
 
 fn bytes(count: usize) -> String {
-    const UNITS: [(usize, &str); 4] = [(1 << 20, "MiB"), (1_000_000, "MB"), (1 << 10, "KiB"), (1_000, "kB")];
-    let unit = UNITS.into_iter().find(|(size, _)| count >= *size && count.is_multiple_of(*size));
-    match (unit, count) {
-        (Some((size, unit)), _) => format!("{} {unit}", number(u64::try_from(count / size).unwrap_or(u64::MAX))),
-        (None, count) if count >= 1_000_000 && count.is_multiple_of(100_000) => {
-            format!("{}.{} MB", count / 1_000_000, count / 100_000 % 10)
+    let whole = |size: usize| number(u64::try_from(count / size).unwrap_or(u64::MAX));
+    match count {
+        _ if count >= 1 << 20 && count.is_multiple_of(1 << 20) => format!("{} MiB", whole(1 << 20)),
+        _ if count >= 1_000_000 && count.is_multiple_of(1_000_000) => format!("{} MB", whole(1_000_000)),
+        _ if count >= 1_000_000 && count.is_multiple_of(100_000) => {
+            format!("{}.{} MB", whole(1_000_000), count / 100_000 % 10)
         }
-        (None, count) => format!("{} bytes", number(u64::try_from(count).unwrap_or(u64::MAX))),
+        _ if count >= 1_000 && count.is_multiple_of(1_000) => format!("{} kB", whole(1_000)),
+        _ => format!("{} bytes", whole(1)),
     }
 }
 
@@ -275,6 +276,7 @@ fn bytes(count: usize) -> String {
 pub(crate) fn pace(limits: &Limits) -> String {
     let rate = match limits.requests_per_second {
         Some(rate) if rate < 1.0 => format!("a request every {} seconds", round(1.0 / rate)),
+        Some(1.0) => "a request a second".to_owned(),
         Some(rate) => format!("{} requests a second", round(rate)),
         None => "no limit but what the tool answers".to_owned(),
     };
@@ -290,4 +292,56 @@ fn round(number: f64) -> String {
 /// `add`, `update`
 pub(crate) fn modes(modes: &[mapping::SyncMode]) -> String {
     modes.iter().map(|mode| format!("`{}`", mode.name())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(json: &str) -> String {
+        default(&Value::parse(json).unwrap())
+    }
+
+    #[test]
+    fn defaults_are_said_in_short() {
+        assert_eq!(said(r#"{"@path": "$.traits.email"}"#), "`$.traits.email`");
+        let either = r#"{"@if": {"exists": {"@path": "$.a"}, "then": {"@path": "$.a"}, "else": {"@path": "$.b"}}}"#;
+        assert_eq!(said(either), "`$.a`, else `$.b`");
+        let other = r#"{"@if": {"exists": {"@path": "$.a"}, "then": "yes", "else": {"@path": "$.b"}}}"#;
+        assert_eq!(said(other), "a mapping");
+        assert_eq!(
+            said(r#"{"@arrayPath": ["$.products", {"id": {"@path": "product_id"}}]}"#),
+            "the items of `$.products`"
+        );
+        assert_eq!(said(r#"{"city": {"@path": "$.city"}, "zip": "0"}"#), "`city`: `$.city`; `zip`: `0`");
+        assert_eq!(said(r#"["url", "method"]"#), "`url`, `method`");
+        assert_eq!(said("75"), "`75`");
+    }
+
+    #[test]
+    fn requirements_are_said_with_their_conditions() {
+        let of = |json: &str| required(&serde_json::from_str(json).unwrap());
+        assert_eq!((of("true"), of("false")), ("yes".to_owned(), String::new()));
+        let mode = r#"{"conditions": [{"field_key": "__segment_internal_sync_mode", "operator": "is", "value": ["add", "upsert"]}]}"#;
+        assert_eq!(of(mode), "when the mode is `add` or `upsert`");
+        let any = r#"{"match": "any", "conditions": [
+            {"field_key": "a", "operator": "is_not", "value": "x"}, {"field_key": "b", "operator": "is", "value": "__undefined__"}]}"#;
+        assert_eq!(of(any), "when `a` is not `x` or `b` is missing");
+    }
+
+    #[test]
+    fn limits_are_said_in_words() {
+        let limits = |records_max, bytes_max| batch(&BatchLimits { records_max, bytes_max });
+        assert_eq!(limits(1, 9), "one record a request");
+        assert_eq!(limits(2_000, 4_000_000), "batches of up to 2,000 records or 4 MB");
+        assert_eq!(limits(10, 475_000), "batches of up to 10 records or 475 kB");
+        assert_eq!(limits(10, 3_500_000), "batches of up to 10 records or 3.5 MB");
+        assert_eq!(limits(10, 4 << 20), "batches of up to 10 records or 4 MiB");
+        let at = |rate| pace(&Limits { requests_per_second: rate, burst: 1, concurrency: 2 });
+        assert_eq!(at(None), "no limit but what the tool answers, 2 under way at one time");
+        assert_eq!(at(Some(1.0)), "a request a second, 2 under way at one time");
+        assert_eq!(at(Some(0.5)), "a request every 2 seconds, 2 under way at one time");
+        let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        assert!(choices(&many).starts_with("One of 20 values: `0`, ") && choices(&many).ends_with(", `15`, …."));
+    }
 }

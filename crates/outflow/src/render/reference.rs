@@ -16,15 +16,15 @@ const COLUMNS: &str = "`id`, `email`, `first_name`, `last_name`, `phone`, `compa
 /// The list of all pages.
 pub(crate) fn reference_index(rows: &[DestinationRow]) -> String {
     let mut out = format!(
-        "{}\n\n# Destinations\n\nWhat Outflow delivers to. `outflow destinations list` prints the same, \
-         `outflow destinations show TYPE` what one needs.\n\n",
+        "{}\n\n# Destinations\n\nWhat Outflow delivers to; the slug is the `type` in project files. \
+         `outflow destinations list` prints the same, `outflow destinations show SLUG` what one needs and does.\n\n",
         generated("the facts in `crates/destinations/src`")
     );
     let rows = rows.iter().map(|row| {
         let name = format!("[{}]({}.md)", row.name, row.slug);
         vec![name, format!("`{}`", row.slug), row.actions.to_string(), row.sign_in.clone(), row.description.clone()]
     });
-    out.push_str(&table(&["destination", "type", "actions", "sign-in", "does"], rows));
+    out.push_str(&table(&["destination", "slug", "actions", "sign-in", "does"], rows));
     out.push_str(
         "\nFor a tool that is not here, [HTTP](http.md) calls any API and [file](file.md) writes files that other \
          programs read.\n",
@@ -119,6 +119,7 @@ fn settings_table(settings: &[Setting]) -> String {
     let rows = flattened_settings(settings).into_iter().map(|(path, setting)| {
         let needed = if setting.required && setting.default.is_none() { "yes" } else { "" };
         let default = match &setting.default {
+            Some(serde_json::Value::String(text)) if text.is_empty() => String::new(),
             Some(serde_json::Value::String(text)) => format!("`{text}`"),
             Some(default) => format!("`{default}`"),
             None => String::new(),

@@ -43,8 +43,8 @@ pub(crate) struct Choices {
     #[arg(long, value_name = "HOOK")]
     hook: Option<String>,
     /// At most this many values.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
-    limit: usize,
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 impl Choices {
@@ -72,6 +72,7 @@ impl Choices {
             search: self.search.clone().filter(|text| !text.is_empty()),
             page: None,
         };
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut found: Vec<DynamicChoice> = Vec::new();
         let more = loop {
             let page = connection.destination.choices(&query, &connection.wire);
@@ -86,12 +87,12 @@ impl Choices {
             // Not every tool can search.
             found.extend(page.choices.into_iter().filter(|choice| is_like(choice, query.search.as_deref())));
             let goes_on = page.next.is_some() && page.next != query.page;
-            if found.len() >= self.limit || !goes_on {
-                break goes_on || found.len() > self.limit;
+            if found.len() >= limit || !goes_on {
+                break goes_on || found.len() > limit;
             }
             query.page = page.next;
         };
-        found.truncate(self.limit);
+        found.truncate(limit);
         let result = json!({ "field": query.field, "choices": found, "more": more });
         context.output.result(&result, |paint| render::choices(&query.field, &found, more, paint));
         Ok(Exit::Done)
