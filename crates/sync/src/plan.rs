@@ -7,7 +7,7 @@ use std::{
 };
 
 use changes::{ChangeSet, Unusable};
-use kit::{Batch, Payload, preview_requests};
+use kit::{Batch, DeliveryError, Payload, preview_requests};
 use records::{Counts, Operation, SyncId, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -139,14 +139,16 @@ impl Engine {
             settings: mapping.settings.clone(),
             jobs: None,
         };
-        let requests = if batch.records.is_empty() {
-            Vec::new()
-        } else {
+        let (mut requests, mut requests_problem) = (Vec::new(), None);
+        if !batch.records.is_empty() {
             let Connection { destination, wire, .. } = &mapping.connection;
-            preview_requests(destination.as_ref(), wire, &batch)
-                .await
-                .map_err(|error| Problem::new("preview", chain(&error)))?
-        };
+            match preview_requests(destination.as_ref(), wire, &batch).await {
+                Ok(shown) => requests = shown,
+                Err(error @ DeliveryError::Settings { .. }) => return Err(Problem::new("preview", chain(&error))),
+                // Something could not be looked up in the tool; the rest of the plan does not depend on it.
+                Err(error) => requests_problem = Some(chain(&error)),
+            }
+        }
         let request = |exchange: kit::Exchange| SampleRequest {
             method: exchange.method,
             url: exchange.url,
@@ -159,6 +161,7 @@ impl Engine {
             held,
             samples: tried.samples,
             requests: requests.into_iter().map(request).collect(),
+            requests_problem,
             unusable,
             refused: tried.refused,
             checkpoint: findings.checkpoint,
@@ -174,6 +177,7 @@ fn held_plan(mapping: &str, held: Held) -> Plan {
         held: Some(held),
         samples: Vec::new(),
         requests: Vec::new(),
+        requests_problem: None,
         unusable: Vec::new(),
         refused: Vec::new(),
         checkpoint: 0,

@@ -190,6 +190,8 @@ pub struct Plan {
     pub held: Option<Held>,
     pub samples: Vec<SampleChange>,
     pub requests: Vec<SampleRequest>,
+    /// Why the requests cannot be shown: what they depend on could not be looked up in the tool.
+    pub requests_problem: Option<String>,
     pub unusable: Vec<UnusableRecord>,
     pub refused: Vec<RefusedRecord>,
     /// Records in the checkpoint.

@@ -46,6 +46,9 @@ pub(crate) fn plan(view: &PlanView<'_>, paint: Paint) -> String {
         }
         out.push_str(&indented(&request_text(request, paint), 4));
     }
+    if let Some(problem) = &plan.requests_problem {
+        out.push_str(&format!("\n  {} {problem}\n", paint.yellow("The requests cannot be shown:")));
+    }
     if let Some(held) = &plan.held {
         out.push_str(&format!("\n  {} {held}\n", paint.yellow("A guard would hold this sync:")));
     }

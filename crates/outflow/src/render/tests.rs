@@ -102,6 +102,7 @@ fn a_plan_shows_what_cannot_be_sent_too() {
             payload: Err("`email` is required".to_owned()),
         }],
         requests: Vec::new(),
+        requests_problem: None,
         unusable: vec![UnusableRecord { reason: "null_key".to_owned(), key: String::new(), values: Value::Null }],
         refused: (0..7)
             .map(|key| RefusedRecord {

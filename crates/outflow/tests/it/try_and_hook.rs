@@ -105,6 +105,12 @@ fn what_the_tool_refuses_is_told_with_its_answer() {
     assert!(run.out.contains("The requests cannot be shown: "), "{}", run.out);
     let sent = project.json(&["test", "customers", "--send"]);
     assert_ne!(sent["sent"]["outcome"], "delivered", "{sent}");
+    // A plan is worth having without them.
+    let plan = project.json(&["plan"])["plans"][0].clone();
+    assert_eq!((&plan["counts"]["added"], &plan["requests"]), (&json!(4), &json!([])));
+    assert!(plan["requests_problem"].as_str().unwrap().contains("the destination failed"), "{plan}");
+    let run = project.run(&["plan"]);
+    assert!(run.exit == 0 && run.out.contains("The requests cannot be shown: "), "{}", run.out);
 }
 
 #[test]
