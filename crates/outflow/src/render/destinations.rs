@@ -59,6 +59,9 @@ pub(crate) fn destination(facts: &Facts, paint: Paint) -> String {
     }
     out.push_str(&format!("\n{}\n", paint.bold("Requests")));
     out.push_str(&format!("  sign-in: {}\n  pace: {}\n", sign_in(facts), pace(&facts.limits)));
+    if facts.auth.authorize_url.is_some() {
+        out.push_str("  `outflow connect NAME` lets a person grant access to the destination NAME of a project\n");
+    }
     let (old, current): (Vec<&Action>, Vec<&Action>) = facts.actions.iter().partition(|action| action.deprecated);
     out.push_str(&format!("\n{}\n", paint.bold("Actions")));
     for action in current {
@@ -130,7 +133,7 @@ fn hook_text(hook: &Hook, paint: Paint) -> String {
     let mut out = format!("\n{} {}\n", paint.bold(&format!("Hook {}", hook.slug)), paint.dim("· inputs"));
     out.push_str(&fields_text(&hook.inputs, paint));
     let outputs: Vec<&str> = hook.outputs.iter().map(|field| field.key.as_str()).collect();
-    out.push_str(&folded(&format!("its outputs, kept in the mapping: {}", outputs.join(", ")), 2));
+    out.push_str(&folded(&format!("`outflow hook MAPPING` runs it; its outputs: {}", outputs.join(", ")), 2));
     out
 }
 

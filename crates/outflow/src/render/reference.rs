@@ -54,7 +54,15 @@ pub(crate) fn reference(facts: &Facts, texts: &Texts) -> String {
     out.push_str("## Reference\n\n");
     out.push_str(&settings(facts));
     out.push_str(&format!("### Requests\n\nSign-in: {}. Pace: {}.", sign_in(facts), pace(&facts.limits)));
-    out.push_str(" `connection.limits` changes the pace.\n\n");
+    out.push_str(" `connection.limits` changes the pace.");
+    if facts.auth.authorize_url.is_some() {
+        out.push_str(&format!(
+            " With `oauth.client_id` and `oauth.client_secret` of an app of your own, `outflow connect {}` lets a person \
+             grant access in a browser.",
+            facts.slug
+        ));
+    }
+    out.push_str("\n\n");
     out.push_str(&actions(facts));
     for action in facts.actions.iter().filter(|action| !action.deprecated) {
         out.push_str(&action_section(facts, action));
@@ -165,7 +173,8 @@ fn action_section(facts: &Facts, action: &Action) -> String {
     out.push_str(&known_values(facts, action, &action.fields, ""));
     for hook in &action.hooks {
         out.push_str(&format!(
-            "When the mapping is saved, the hook `{}`: {}\n\n",
+            "The hook `{0}`, which `outflow hook MAPPING` runs: {1} Its inputs stand in the mapping below \
+             `fields.{0}.inputs`.\n\n",
             hook.slug,
             about(&hook.name, &hook.description)
         ));
@@ -180,7 +189,11 @@ fn action_section(facts: &Facts, action: &Action) -> String {
             .map(|field| format!("`{}` ({})", field.key, about(&field.label, &field.description).trim_end_matches('.')))
             .collect();
         if !outputs.is_empty() {
-            out.push_str(&format!("Its outputs are kept in the mapping: {}.\n\n", outputs.join(", ")));
+            out.push_str(&format!(
+                "Its outputs are kept below `fields.{}.outputs`: {}.\n\n",
+                hook.slug,
+                outputs.join(", ")
+            ));
         }
     }
     out

@@ -20,7 +20,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   outflow destinations choices klaviyo upsertProfile list_id
-  outflow destinations choices klaviyo upsertProfile list_identifier --hook retlOnMappingSave --search news
+  outflow destinations choices klaviyo upsertProfile list_identifier \\
+      --hook retlOnMappingSave --search news
   outflow destinations choices crm upsertObject properties.__keys__ \\
       --fields '{\"object_details\": {\"object_type\": \"contact\"}}'")]
 pub(crate) struct Choices {
