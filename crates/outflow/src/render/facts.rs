@@ -67,9 +67,14 @@ pub(crate) fn sentence(text: &str) -> String {
     if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text } else { format!("{text}.") }
 }
 
-/// What a setting or field is for: its description, or its label where it has none.
+/// What a setting or field is for: its label, and its description where that says more.
 pub(crate) fn about(label: &str, description: &str) -> String {
-    sentence(if description.is_empty() { label } else { description })
+    let (label, description) = (sentence(label), sentence(description));
+    if description.is_empty() || label.is_empty() {
+        return format!("{label}{description}");
+    }
+    let begins = description.to_lowercase().starts_with(label.trim_end_matches('.').to_lowercase().as_str());
+    if begins { description } else { format!("{label} {description}") }
 }
 
 pub(crate) fn setting_type(setting: &Setting) -> &'static str {
@@ -327,6 +332,13 @@ mod tests {
         let any = r#"{"match": "any", "conditions": [
             {"field_key": "a", "operator": "is_not", "value": "x"}, {"field_key": "b", "operator": "is", "value": "__undefined__"}]}"#;
         assert_eq!(of(any), "when `a` is not `x` or `b` is missing");
+    }
+
+    #[test]
+    fn labels_stand_before_what_they_do_not_say() {
+        assert_eq!(about("List", "Where profiles go"), "List. Where profiles go.");
+        assert_eq!(about("The list", "the list of all"), "the list of all.");
+        assert_eq!(about("List", ""), "List.");
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn fields_table(fields: &[Field]) -> String {
         if field.allow_null {
             notes.push("Null is sent.".to_owned());
         }
-        if field.hidden {
+        if field.hidden && !field.description.contains("brought over") {
             notes.push("For mappings that are brought over.".to_owned());
         }
         let said = notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(" ");
