@@ -40,9 +40,11 @@ fn every_folder_is_listed_and_its_facts_are_right() {
     for slug in destinations::SLUGS {
         let facts = destinations::facts(slug).unwrap().unwrap();
         assert_eq!(cases::facts_failures(&facts, slug), Vec::<String>::new());
-        let readme = std::fs::read_to_string(src.join(slug).join("README.md"));
-        let readme = readme.unwrap_or_else(|error| panic!("{slug}/README.md: {error}"));
-        assert!(!readme.contains(cases::UNWRITTEN), "{slug}/README.md still says `{}`", cases::UNWRITTEN);
+        let read = |file: &str| std::fs::read_to_string(src.join(slug).join(file));
+        let readme = read("README.md").unwrap_or_else(|error| panic!("{slug}/README.md: {error}"));
+        for (file, text) in [("README.md", readme), ("example.yaml", read("example.yaml").unwrap_or_default())] {
+            assert!(!text.contains(cases::UNWRITTEN), "{slug}/{file} still says `{}`", cases::UNWRITTEN);
+        }
     }
 }
 

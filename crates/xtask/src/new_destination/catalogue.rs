@@ -13,6 +13,9 @@ pub(super) struct Original(Value);
 /// What an action takes in a request where the original does not say.
 const RECORDS_MAX: u64 = 1000;
 
+/// What the model `customers` of the examples has.
+const COLUMNS: [&str; 8] = ["id", "email", "first_name", "last_name", "phone", "company", "plan", "signed_up_at"];
+
 /// Words that YAML takes for something other than text.
 const NOT_TEXT: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
@@ -139,7 +142,8 @@ impl Original {
         let mut yaml = Yaml::default();
         yaml.line(0, format!("# destinations/{slug}.yaml"));
         yaml.line(0, format!("type: {slug}"));
-        let variable = |key: &str| format!("${{env:{}}}", format!("{slug}_{key}").replace('-', "_").to_uppercase());
+        let variable =
+            |key: &str| format!("${{env:{}}}", format!("{slug}_{}", snake(key)).replace('-', "_").to_uppercase());
         if is_oauth(self.scheme()) {
             yaml.line(0, "oauth:");
             yaml.line(2, format!("access_token: {}", variable("access_token")));
@@ -159,8 +163,7 @@ impl Original {
         let mut fields = list(&action["fields"]).iter().filter(|field| is_required(field)).peekable();
         yaml.line(0, if fields.peek().is_some() { "fields:" } else { "fields: {}" });
         for field in fields {
-            let key = text(&field["key"]);
-            yaml.line(2, format!("{}: {}", scalar(key), flow(&json!({ "@path": format!("$.properties.{key}") }))));
+            yaml.line(2, format!("{}: {}", scalar(text(&field["key"])), flow(&mapped(field))));
         }
         yaml.0
     }
@@ -343,6 +346,32 @@ fn first_mode(action: &Value) -> String {
     let mut modes = modes(action);
     let upsert = modes.iter().position(|mode| mode == "upsert").unwrap_or(0);
     modes.swap_remove(upsert)
+}
+
+/// The mapping of a required field from the model of the examples, where its name says it.
+fn mapped(field: &Value) -> Value {
+    let name = snake(text(&field["key"]));
+    let column = match name.as_str() {
+        name if COLUMNS.contains(&name) => name,
+        name if name.ends_with("id") => "id",
+        _ if field["choices"].is_array() || field["type"] == "boolean" => return sample(field),
+        _ => return json!(UNWRITTEN),
+    };
+    json!({ "@path": format!("$.properties.{column}") })
+}
+
+/// `apiKey` is `api_key`.
+fn snake(key: &str) -> String {
+    let mut snake = String::with_capacity(key.len() + 4);
+    let mut after_small = false;
+    for char in key.chars() {
+        if char.is_ascii_uppercase() && after_small {
+            snake.push('_');
+        }
+        after_small = char.is_ascii_lowercase() || char.is_ascii_digit();
+        snake.push(char.to_ascii_lowercase());
+    }
+    snake
 }
 
 /// Conditions on other fields, in our words.

@@ -59,7 +59,7 @@ fn acme(auth: &str) -> Value {
         "slug": "acme", "name": "Acme CRM (Actions)", "auth": { "scheme": auth },
         "settings": [
             { "key": "account", "label": "Their words", "type": "string", "required": true, "description": "Their words" },
-            { "key": "token", "label": "Their words", "type": "password", "required": true },
+            { "key": "apiToken", "label": "Their words", "type": "password", "required": true },
             { "key": "region", "label": "Their words", "type": "string", "required": false, "default": "eu",
               "choices": [{ "label": "Their words", "value": "eu" }, { "label": "us", "value": "us" }] }
         ],
@@ -72,6 +72,8 @@ fn acme(auth: &str) -> Value {
             "fields": [
                 { "key": "email", "label": "Their words", "type": "string", "required": true, "format": "email",
                   "default": { "@path": "$.properties.email" } },
+                { "key": "userId", "label": "Their words", "type": "string", "required": true },
+                { "key": "score", "label": "Their words", "type": "number", "required": true },
                 { "key": "items", "label": "Their words", "type": "object", "required": false, "multiple": true,
                   "properties": [{ "key": "on", "label": "Their words", "type": "boolean", "required": false, "default": "true" }] },
                 { "key": "kind", "label": "Their words", "type": "string", "dynamic": true, "unsafe_hidden": true,
@@ -182,7 +184,7 @@ settings:
     description: WRITE ME
     type: text
     required: true
-  - key: token
+  - key: apiToken
     label: WRITE ME
     description: WRITE ME
     type: text
@@ -220,6 +222,16 @@ settings:
         required: true
         format: email
         default: { "@path": "$.properties.email" }
+      - key: userId
+        label: WRITE ME
+        description: WRITE ME
+        type: string
+        required: true
+      - key: score
+        label: WRITE ME
+        description: WRITE ME
+        type: number
+        required: true
       - key: items
         label: WRITE ME
         description: WRITE ME
@@ -242,21 +254,25 @@ settings:
     assert!(facts.contains(due), "{facts}");
     assert!(!facts.contains("Their words"), "{facts}");
     let example = read_in(&root, "acme/example.yaml");
-    let due = "type: acme\naccount: \"account 1\"\ntoken: ${env:ACME_TOKEN}\n---\n";
-    assert!(
-        example.contains(due) && example.ends_with("fields:\n  email: { \"@path\": \"$.properties.email\" }\n"),
-        "{example}"
-    );
+    let due = "type: acme\naccount: \"account 1\"\napiToken: ${env:ACME_API_TOKEN}\n---\n";
+    assert!(example.contains(due), "{example}");
+    let due = "fields:\n  email: { \"@path\": \"$.properties.email\" }\n  userId: { \"@path\": \"$.properties.id\" }\n  score: \"WRITE ME\"\n";
+    assert!(example.ends_with(due), "{example}");
     let case = read_in(&root, "acme/cases/all_accepted.yaml");
-    assert!(case.contains("mode: upsert\nrecords:\n  - { \"email\": \"a@example.com\" }\n"), "{case}");
-    assert!(case.contains(r#""account": "account 1", "token": "secret-word-1" }"#), "{case}");
+    assert!(
+        case.contains(
+            "mode: upsert\nrecords:\n  - { \"email\": \"a@example.com\", \"userId\": \"userId 1\", \"score\": 1 }\n"
+        ),
+        "{case}"
+    );
+    assert!(case.contains(r#""account": "account 1", "apiToken": "secret-word-1" }"#), "{case}");
 }
 
 #[test]
 fn credentials_are_those_of_the_original() {
     for (scheme, code, simulator) in [
-        ("custom", "Auth::Bearer { token: text(\"token\") }", "pointer(\"/token\")"),
-        ("basic", "Auth::Basic { username: text(\"account\"), password: text(\"token\") }", "request.basic()"),
+        ("custom", "Auth::Bearer { token: text(\"apiToken\") }", "pointer(\"/apiToken\")"),
+        ("basic", "Auth::Basic { username: text(\"account\"), password: text(\"apiToken\") }", "request.basic()"),
         ("oauth2", "let wire = kit::wire_settings(&facts, settings)?;\n    Ok(", "pointer(\"/oauth/access_token\")"),
     ] {
         let root = checkout();
