@@ -8,6 +8,7 @@ mod hubspot;
 mod intercom;
 mod iterable;
 mod klaviyo;
+mod loops;
 mod mixpanel;
 mod salesforce;
 mod segment;
@@ -63,7 +64,7 @@ macro_rules! listed {
 }
 
 /// One line per folder.
-const LIST: [Listed; 14] = [
+const LIST: [Listed; 15] = [
     listed!("braze", braze, simulated),
     listed!("customerio", customerio, simulated),
     listed!("file", file, page_by_hand),
@@ -72,6 +73,7 @@ const LIST: [Listed; 14] = [
     listed!("intercom", intercom, simulated),
     listed!("iterable", iterable, simulated),
     listed!("klaviyo", klaviyo, simulated),
+    listed!("loops", loops, simulated),
     listed!("mixpanel", mixpanel, simulated),
     listed!("salesforce", salesforce, simulated),
     listed!("segment", segment, simulated),

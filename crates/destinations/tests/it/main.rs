@@ -11,6 +11,7 @@ mod hubspot;
 mod intercom;
 mod iterable;
 mod klaviyo;
+mod loops;
 mod mixpanel;
 mod previews;
 mod recorded;
