@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 fn problems_of_settings_and_options_come_together() {
     let error = super::connect("http", &json!({ "proxi": 1 }), &json!({ "format": "xml" })).unwrap_err();
     assert_eq!(error.problems.len(), 2);
-    assert_eq!(error.problems[1].to_string(), "`options.format`: must be one of `json`, `ndjson`, `form`, `multipart`, not `xml`");
+    assert_eq!(
+        error.problems[1].to_string(),
+        "`options.format`: must be one of `json`, `ndjson`, `form`, `multipart`, not `xml`"
+    );
 }
 
 #[test]

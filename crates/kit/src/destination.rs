@@ -163,10 +163,11 @@ pub trait Destination: Send + Sync + std::fmt::Debug {
     }
 
     /// What became of the records of a job that [`Batch::job_started`] noted, when the program ended before its
-    /// results were read. One outcome for each record of the job, in their order. Default: nobody knows.
+    /// results were read. One outcome for each record of the job, in their order; only `Delivered` and `Rejected` count,
+    /// all others leave a record in doubt, for something else may have been under way for it. Default: nobody knows.
     ///
     /// # Errors
-    /// As [`Destination::deliver`]; the records then are in doubt.
+    /// As [`Destination::deliver`]. After a passing fault the job is asked about again before the next sync.
     async fn resume(&self, job: &Job, _wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
         let message = "the program ended before the results were read".to_owned();
         Ok(job.records.iter().map(|_| Outcome::InDoubt { message: message.clone() }).collect())

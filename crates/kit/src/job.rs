@@ -9,17 +9,8 @@ pub struct Job {
     pub action: String,
     /// What [`crate::Batch::job_started`] was given.
     pub token: Value,
-    /// The records it carries, in the order of their batch.
-    pub records: Vec<JobRecord>,
-}
-
-/// A record of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobRecord {
-    /// Its place in the change set.
-    pub index: u64,
-    /// Its key as text.
-    pub key: String,
+    /// The places in the change set of the records of its batch, in the batch's order.
+    pub records: Vec<u64>,
 }
 
 /// Where jobs are noted.

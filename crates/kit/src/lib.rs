@@ -37,7 +37,7 @@ pub use facts::{
     Action, AuthFacts, AuthScheme, BatchLimits, Difference, Facts, FactsError, Hook, Limits, Setting, SettingKind,
     SettingsError, SettingsProblem,
 };
-pub use job::{Job, JobLog, JobRecord};
+pub use job::{Job, JobLog};
 pub use limiter::Limiter;
 pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
 pub use oauth::{Authorization, Declined, Grant, OAuth, Redirected, Redirects, TokenStore, Tokens};

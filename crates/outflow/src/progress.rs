@@ -50,6 +50,11 @@ impl<'a> Shown<'a> {
     fn on_terminal(&self, bars: &MultiProgress, progress: Progress<'_>) {
         match progress {
             Progress::Started { mapping, .. } => self.bar(bars, mapping).set_message("connecting"),
+            Progress::Collecting { mapping, job, jobs } => {
+                let text =
+                    format!("waiting for job {job} of {jobs} that a sync that was cut off left at the destination");
+                self.bar(bars, mapping).set_message(text);
+            }
             Progress::Recovered { mapping, delivered, .. } => {
                 let text = format!("took over {} of a sync that was cut off", counted(delivered, "delivered record"));
                 self.bar(bars, mapping).set_message(text);
@@ -84,6 +89,9 @@ impl<'a> Shown<'a> {
 
     fn in_lines(&self, progress: Progress<'_>) {
         match progress {
+            Progress::Collecting { mapping, job, jobs } => self.output.note(&format!(
+                "{mapping}: waiting for job {job} of {jobs} that a sync that was cut off left at the destination"
+            )),
             Progress::Recovered { mapping, sync, delivered } => self.output.note(&format!(
                 "{mapping}: took over {} of {sync}, which was cut off",
                 counted(delivered, "delivered record")

@@ -205,10 +205,17 @@ impl Destination for FakeDestination {
     }
 
     async fn resume(&self, job: &Job, _: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
+        match self.dice.below(100) {
+            0..20 if self.fate.is_troubled() => {
+                return Err(DeliveryError::Unreachable { message: "by the seed".to_owned() });
+            }
+            20..30 => return Err(DeliveryError::UnexpectedAnswer { message: "by the seed".to_owned() }),
+            _ => {}
+        }
         let mut truth = lock(&self.truth);
         let took = job.token.as_str().and_then(|token| truth.jobs.get(token)).cloned();
-        let outcomes = job.records.iter().map(|record| {
-            if !took.as_ref().is_some_and(|took| took.contains(&record.index)) {
+        let outcomes = job.records.iter().map(|index| {
+            if !took.as_ref().is_some_and(|took| took.contains(index)) {
                 return Outcome::retry("not_taken", "the job did not take it");
             }
             truth.collected += 1;

@@ -48,6 +48,11 @@ impl Fate {
         self.dead.load(Ordering::SeqCst)
     }
 
+    /// Whether calls may go wrong now.
+    pub(crate) fn is_troubled(&self) -> bool {
+        lock(&self.armed).0.bad_calls > 0
+    }
+
     pub(crate) fn tell(&self, line: String) {
         lock(&self.log).push(line);
     }

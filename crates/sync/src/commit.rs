@@ -5,6 +5,7 @@ use std::path::Path;
 use changes::{Bits, ChangeSet, Checkpoint, Journal, JournalEntries};
 use records::{OutcomeKind, SyncId};
 use store::{CheckpointRow, HistoryRow, HistoryWriter, SyncError, SyncRow, SyncState};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine, FailureCount, Mapping, Observer, Problem, Progress,
@@ -85,17 +86,24 @@ impl Engine {
         mapping: &str,
         to: Option<&Mapping>,
         observer: &dyn Observer,
+        cancel: &CancellationToken,
     ) -> Result<(), Problem> {
         let open = self.store.unfinished(mapping).await.map_err(|error| Problem::of_store(&error))?;
         // A held sync sent nothing; it stays what it was.
         for row in open.into_iter().filter(|row| row.state != SyncState::Held) {
-            let delivered = self.recover_one(&row, to).await?;
+            let delivered = self.recover_one(&row, to, observer, cancel).await?;
             observer.progress(Progress::Recovered { mapping, sync: row.id, delivered });
         }
         Ok(())
     }
 
-    async fn recover_one(&self, row: &SyncRow, to: Option<&Mapping>) -> Result<u64, Problem> {
+    async fn recover_one(
+        &self,
+        row: &SyncRow,
+        to: Option<&Mapping>,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> Result<u64, Problem> {
         let folder = places::sync(&self.settings.folder, &row.mapping, row.id);
         let (change_set, journal) = (places::change_set(&folder), places::journal(&folder));
         let mut counts = row.counts;
@@ -114,8 +122,7 @@ impl Engine {
             Some((change_set, mut entries)) => {
                 if let Some(to) = to {
                     let (jobs, journal) = (places::jobs(&folder), places::journal(&folder));
-                    let way = (&to.connection, to.action.as_str());
-                    entries = self.collect_jobs(way, &jobs, &journal, &change_set, entries).await?;
+                    entries = self.collect_jobs(to, (&jobs, &journal), entries, cancel, observer).await?;
                 }
                 for (code, changes) in entries.iter() {
                     count(&mut counts, code, changes.len());

@@ -184,7 +184,7 @@ impl Engine {
         } else {
             for group in groups(mappings) {
                 let results =
-                    join_all(group.iter().map(|&index| self.start(&mappings[index], options, observer))).await;
+                    join_all(group.iter().map(|&index| self.start(&mappings[index], options, observer, cancel))).await;
                 let mut begun = Vec::new();
                 for (&index, result) in group.iter().zip(results) {
                     match result {
@@ -234,7 +234,7 @@ impl Engine {
         reports: &mut [Option<SyncReport>],
     ) {
         for (index, mapping) in mappings.iter().enumerate() {
-            let report = match self.start(mapping, options, observer).await {
+            let report = match self.start(mapping, options, observer, cancel).await {
                 Err(problem) => not_begun(&mapping.name, problem),
                 Ok(one) => {
                     let extracted = self.take_plan(path, &one).await;
@@ -269,9 +269,10 @@ impl Engine {
         mapping: &Arc<Mapping>,
         options: &SyncOptions,
         observer: &dyn Observer,
+        cancel: &CancellationToken,
     ) -> Result<Begun, Problem> {
         let lock = self.lock(&mapping.name, &options.trigger).await?;
-        self.recover(&mapping.name, Some(mapping), observer).await?;
+        self.recover(&mapping.name, Some(mapping), observer, cancel).await?;
         let id = SyncId::new(self.clock.now(), self.random.as_ref());
         let folder = places::sync(&self.settings.folder, &mapping.name, id);
         let made = folder.clone();

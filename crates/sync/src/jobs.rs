@@ -9,12 +9,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use changes::{ChangeSet, Journal, JournalEntries};
-use kit::{Job, JobLog, JobRecord};
-use records::Value;
+use changes::{Journal, JournalEntries};
+use kit::{DeliveryError, Job, JobLog};
+use records::{Outcome, OutcomeKind, Value};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
-use crate::{Connection, Engine, Problem, engine::blocking, load::code, problem::chain, sending::SENDING};
+use crate::{
+    Connection, Engine, Mapping, Observer, Problem, Progress, engine::blocking, load::code, problem::chain,
+    sending::SENDING,
+};
 
 /// One line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,70 +75,72 @@ fn unread(path: &Path, entries: &JournalEntries) -> io::Result<Vec<Noted>> {
     Ok(noted.filter(|noted| noted.records.iter().any(open)).collect())
 }
 
-/// The keys of those changes, in the order of `wanted`.
-fn keys(change_set: &ChangeSet, wanted: &[u64]) -> Result<Vec<String>, Problem> {
-    let unreadable = |error: changes::ChangeSetError| Problem::new("change_set_unreadable", chain(&error));
-    let mut keys = vec![String::new(); wanted.len()];
-    for chunk in change_set.chunks(0).map_err(unreadable)? {
-        let chunk = chunk.map_err(unreadable)?;
-        for row in 0..chunk.len() {
-            if let Some(place) = wanted.iter().position(|index| *index == chunk.index(row)) {
-                keys[place] = chunk.key(row).to_owned();
-            }
-        }
-    }
-    Ok(keys)
-}
-
 impl Engine {
     /// Asks the destination what became of the jobs of a sync that was cut off, and journals what it says. A job that
-    /// cannot be asked about leaves its records in doubt, as if there had been none.
+    /// the destination knows nothing of leaves its records in doubt, as if there had been none.
+    ///
+    /// # Errors
+    /// A passing fault: the sync stays open, so that the jobs are asked about again.
     pub(crate) async fn collect_jobs(
         &self,
-        (connection, action): (&Connection, &str),
-        file: &Path,
-        journal: &Path,
-        change_set: &ChangeSet,
+        mapping: &Mapping,
+        (file, journal): (&Path, &Path),
         entries: JournalEntries,
+        cancel: &CancellationToken,
+        observer: &dyn Observer,
     ) -> Result<JournalEntries, Problem> {
-        let (path, set) = (file.to_owned(), change_set.clone());
-        let jobs = blocking(move || {
-            let noted = unread(&path, &entries)?;
-            let with_keys = |noted: Noted| {
-                let keys = keys(&set, &noted.records)?;
-                Ok::<_, Problem>((noted, keys))
-            };
-            let jobs = noted.into_iter().map(with_keys).collect::<Result<Vec<_>, _>>()?;
-            Ok::<_, Problem>((jobs, entries))
-        });
-        let (jobs, entries) = jobs.await??;
+        let path = file.to_owned();
+        let (jobs, entries) = blocking(move || Ok::<_, Problem>((unread(&path, &entries)?, entries))).await??;
         if jobs.is_empty() {
             return Ok(entries);
         }
-        let mut told: BTreeMap<u64, u8> = BTreeMap::new();
-        for (noted, keys) in jobs {
+        let Connection { destination, wire, .. } = &mapping.connection;
+        // By the place of a record: a job that took it goes before one that refused it.
+        let mut told: BTreeMap<u64, OutcomeKind> = BTreeMap::new();
+        for (number, noted) in jobs.iter().enumerate() {
+            observer.progress(Progress::Collecting { mapping: &mapping.name, job: number + 1, jobs: jobs.len() });
             let token = Value::parse(&noted.token).unwrap_or_default();
-            let records = noted.records.iter().zip(keys).map(|(index, key)| JobRecord { index: *index, key }).collect();
-            let job = Job { action: action.to_owned(), token, records };
-            match connection.destination.resume(&job, &connection.wire.for_call()).await {
+            let job = Job { action: mapping.action.clone(), token, records: noted.records.clone() };
+            let wire = wire.for_call();
+            let answer = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(unread_still("cancelled")),
+                answer = destination.resume(&job, &wire) => answer.map_err(|error| wire.redact_error(error)),
+            };
+            match answer {
                 Ok(outcomes) if outcomes.len() == job.records.len() => {
-                    for (index, outcome) in noted.records.iter().zip(&outcomes) {
-                        // A record may have been in several jobs; one that took it is enough.
-                        let kept = told.entry(*index).or_insert(code(outcome.kind()));
-                        if outcome.is_delivered() {
-                            *kept = code(outcome.kind());
+                    for (index, outcome) in job.records.iter().zip(&outcomes) {
+                        match outcome {
+                            Outcome::Delivered => {
+                                told.insert(*index, OutcomeKind::Delivered);
+                            }
+                            Outcome::Rejected { .. } => {
+                                told.entry(*index).or_insert(OutcomeKind::Rejected);
+                            }
+                            // It may have been under way in another job or request when the program ended.
+                            Outcome::Retry { .. } | Outcome::InDoubt { .. } => {}
                         }
                     }
                 }
                 Ok(outcomes) => {
                     tracing::warn!(records = job.records.len(), outcomes = outcomes.len(), "a job told of others");
                 }
+                Err(
+                    error @ (DeliveryError::Unreachable { .. }
+                    | DeliveryError::RateLimited { .. }
+                    | DeliveryError::Failed { .. }
+                    | DeliveryError::NoAnswer { .. }
+                    | DeliveryError::CredentialsRefused { .. }),
+                ) => return Err(unread_still(&chain(&error))),
                 Err(error) => tracing::warn!(error = chain(&error), "the results of a job cannot be read"),
             }
         }
         // What was journalled already stays as it is: the answer was heard.
-        let told: Vec<(u64, u8)> =
-            told.into_iter().filter(|(index, _)| entries.code(*index) == Some(SENDING)).collect();
+        let told: Vec<(u64, u8)> = told
+            .into_iter()
+            .filter(|(index, _)| entries.code(*index) == Some(SENDING))
+            .map(|(index, kind)| (index, code(kind)))
+            .collect();
         let (path, steps) = (journal.to_owned(), self.steps.clone());
         let written = blocking(move || {
             let mut journal = Journal::open(&path, steps)?;
@@ -144,4 +150,11 @@ impl Engine {
         });
         written.await?.map_err(|error| Problem::new("journal", chain(&error)))
     }
+}
+
+fn unread_still(why: &str) -> Problem {
+    let message =
+        format!("the results of a job that an earlier sync left at the destination cannot be read yet: {why}");
+    Problem::new("destination_job", message)
+        .with_hint("run it again; `outflow reset` forgets what the destination holds, the job with it")
 }

@@ -24,7 +24,7 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> SyncReport {
         let options = SyncOptions { trigger: "baseline".to_owned(), ..SyncOptions::default() };
-        let begun = match self.start(mapping, &options, observer).await {
+        let begun = match self.start(mapping, &options, observer, cancel).await {
             Ok(begun) => begun,
             Err(problem) => return crate::engine::not_begun(&mapping.name, problem),
         };
@@ -88,7 +88,7 @@ impl Engine {
     /// The mapping runs, or a key is not in the checkpoint.
     pub async fn reset(&self, mapping: &str, keys: &[String], observer: &dyn Observer) -> Result<u64, Problem> {
         let _lock = self.lock(mapping, "reset").await?;
-        let opened = match self.recover(mapping, None, observer).await {
+        let opened = match self.recover(mapping, None, observer, &CancellationToken::new()).await {
             Ok(()) => self.open_checkpoint(mapping).await,
             Err(problem) => Err(problem),
         };
@@ -144,7 +144,7 @@ impl Engine {
     ) -> Result<SyncReport, Problem> {
         {
             let _lock = self.lock(&mapping.name, "replay").await?;
-            self.recover(&mapping.name, Some(mapping), observer).await?;
+            self.recover(&mapping.name, Some(mapping), observer, cancel).await?;
             self.mark_again(&mapping.name, sync, failed_only).await?;
         }
         let trigger = format!("replay of {sync}");

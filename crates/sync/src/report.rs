@@ -10,6 +10,12 @@ pub enum Progress<'a> {
         mapping: &'a str,
         sync: Option<SyncId>,
     },
+    /// A sync that was cut off left jobs at the destination; this one is being asked about, counted from 1.
+    Collecting {
+        mapping: &'a str,
+        job: usize,
+        jobs: usize,
+    },
     /// An earlier sync of this mapping was cut off; what it delivered is now in the checkpoint.
     Recovered {
         mapping: &'a str,

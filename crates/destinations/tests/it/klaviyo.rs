@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use kit::testing::conformance::{self, Subject};
 use kit::testing::{Received, Reply, batch, payload};
-use kit::{Batch, ChoiceQuery, DeliveryError, Destination, Job, JobLog, JobRecord};
+use kit::{Batch, ChoiceQuery, DeliveryError, Destination, Job, JobLog};
 use mapping::SyncMode;
 use records::OutcomeKind;
 use serde_json::{Value, json};
@@ -233,11 +233,8 @@ async fn told_twice(faults: Value) -> [Vec<OutcomeKind>; 2] {
     let batch = Batch { jobs: Some(jobs), ..batch("upsertProfile", SyncMode::Upsert, records) };
     let told = simulated.destination.deliver(&batch, &simulated.wire).await.unwrap();
     let (records, token) = notes.0.lock().unwrap().clone().unwrap();
-    let job = Job {
-        action: "upsertProfile".to_owned(),
-        token: records::Value::parse(&token).unwrap(),
-        records: records.into_iter().map(|index| JobRecord { index, key: index.to_string() }).collect(),
-    };
+    let token = records::Value::parse(&token).unwrap();
+    let job = Job { action: "upsertProfile".to_owned(), token, records };
     let again = simulated.destination.resume(&job, &simulated.wire).await.unwrap();
     [told, again].map(|outcomes| outcomes.iter().map(records::Outcome::kind).collect())
 }

@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use kit::simulator::{SimulatorServer, SimulatorSettings};
 use kit::testing::conformance::{self, Subject};
 use kit::testing::{Reply, TestClock, batch, load_all, load_plan, payload};
-use kit::{
-    Batch, ChoiceQuery, DeliveryError, Destination, Facts, Job, JobLog, JobRecord, LoadPlan, Payload, Wire,
-    WireSettings,
-};
+use kit::{Batch, ChoiceQuery, DeliveryError, Destination, Facts, Job, JobLog, LoadPlan, Payload, Wire, WireSettings};
 use mapping::SyncMode;
 use records::{Operation, Outcome};
 use serde_json::{Value, json};
@@ -154,12 +151,7 @@ impl JobLog for Notes {
 impl Notes {
     fn job(&self) -> Job {
         let (records, token) = self.noted.lock().unwrap().clone().unwrap();
-        let record = |index: u64| JobRecord { index, key: index.to_string() };
-        Job {
-            action: "account2".to_owned(),
-            token: records::Value::parse(&token).unwrap(),
-            records: records.into_iter().map(record).collect(),
-        }
+        Job { action: "account2".to_owned(), token: records::Value::parse(&token).unwrap(), records }
     }
 }
 
