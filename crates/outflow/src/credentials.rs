@@ -4,12 +4,15 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use kit::{TokenStore, Tokens};
 use store::file_name;
 
 const FOLDER: &str = "credentials";
+/// Tells the unfinished files of one program apart.
+static PARTS: AtomicU64 = AtomicU64::new(0);
 
 /// The file of one destination.
 #[derive(Debug)]
@@ -54,7 +57,9 @@ impl TokenStore for CredentialsFile {
 
     fn save(&self, tokens: &Tokens) -> io::Result<()> {
         self.make_folder()?;
-        let part = self.folder.join(format!("{}.json.part", self.name));
+        // Of this call alone: whoever else saves must not write into it.
+        let number = PARTS.fetch_add(1, Ordering::Relaxed);
+        let part = self.folder.join(format!("{}.json.{}-{number}.part", self.name, std::process::id()));
         // One that an earlier program left behind may have other rights.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -67,10 +72,16 @@ impl TokenStore for CredentialsFile {
             use std::os::unix::fs::OpenOptionsExt as _;
             options.mode(0o600);
         }
-        let mut file = options.open(&part)?;
-        file.write_all(&serde_json::to_vec_pretty(tokens)?)?;
-        file.sync_all()?;
-        fs::rename(&part, self.path())?;
+        let text = serde_json::to_vec_pretty(tokens)?;
+        let placed = options.open(&part).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&part, self.path())
+        });
+        if let Err(error) = placed {
+            let _ = fs::remove_file(&part);
+            return Err(error);
+        }
         // The new name is durable only with its folder.
         #[cfg(unix)]
         File::open(&self.folder)?.sync_all()?;

@@ -93,7 +93,7 @@ impl TokenCache {
         }
         // Kept until the new tokens are, so that no other process uses up the refresh token meanwhile.
         let _held = match &oauth.store {
-            Some(store) => Some(lock(Arc::clone(store)).await?),
+            Some(store) => Some(lock(Arc::clone(store)).await.map_err(|error| unreadable(&error))?),
             None => None,
         };
         let stored = match &oauth.store {
@@ -137,9 +137,10 @@ fn unreadable(error: &std::io::Error) -> DeliveryError {
     DeliveryError::Settings { message: format!("the access that was granted cannot be read: {error}") }
 }
 
-async fn lock(store: Arc<dyn TokenStore>) -> Result<Box<dyn Send>, DeliveryError> {
+/// The store's lock. Waiting for it keeps no other task from going on.
+pub(super) async fn lock(store: Arc<dyn TokenStore>) -> std::io::Result<Box<dyn Send>> {
     let locked = tokio::task::spawn_blocking(move || store.lock()).await;
-    locked.map_err(std::io::Error::other).flatten().map_err(|error| unreadable(&error))
+    locked.map_err(std::io::Error::other).flatten()
 }
 
 impl Tokens {

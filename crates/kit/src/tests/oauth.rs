@@ -1,5 +1,6 @@
 //! OAuth 2 against a tool that grants, rotates and withdraws access.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,16 +98,34 @@ impl Simulator for Tool {
 }
 
 #[derive(Debug, Default)]
-struct Memory(Mutex<Option<Tokens>>);
+struct Memory {
+    tokens: Mutex<Option<Tokens>>,
+    locked: Arc<AtomicBool>,
+}
+
+/// Ends the lock with itself.
+struct Locked(Arc<AtomicBool>);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
 
 impl TokenStore for Memory {
     fn load(&self) -> std::io::Result<Option<Tokens>> {
-        Ok(self.0.lock().unwrap().clone())
+        Ok(self.tokens.lock().unwrap().clone())
     }
 
     fn save(&self, tokens: &Tokens) -> std::io::Result<()> {
-        *self.0.lock().unwrap() = Some(tokens.clone());
+        assert!(self.locked.load(Ordering::SeqCst), "whoever saves holds the lock");
+        *self.tokens.lock().unwrap() = Some(tokens.clone());
         Ok(())
+    }
+
+    fn lock(&self) -> std::io::Result<Box<dyn Send>> {
+        self.locked.store(true, Ordering::SeqCst);
+        Ok(Box::new(Locked(Arc::clone(&self.locked))))
     }
 }
 
