@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use kit::{Batch, DeliveryError, Exchange, Payload, Query, SourceError, preview_requests};
+use kit::{Batch, DeliveryError, Exchange, Payload, Query, SourceError};
 use mapping::DeletedValues;
 use records::{ChangeView, KeyColumns, Object, Operation, Outcome, RecordView, Schema, Value};
 use serde::Serialize;
@@ -165,10 +165,18 @@ impl Engine {
         let destination = mapping.connection.destination.as_ref();
         let wire = &mapping.connection.wire;
         if !send {
-            match preview_requests(destination, wire, batch).await {
-                Ok(requests) => tried.requests = requests,
-                Err(error) => tried.requests_problem = Some(chain(&error)),
-            }
+            let preview = wire.for_preview();
+            let result = destination.deliver(batch, &preview).await;
+            tried.requests = preview.exchanges().iter().map(|exchange| (**exchange).clone()).collect();
+            let writes = tried.requests.iter().any(|request| request.status.is_none() && request.error.is_none());
+            tried.requests_problem = match result {
+                Err(DeliveryError::Preview) => None,
+                Err(error) => Some(chain(&preview.redact_error(error))),
+                Ok(outcomes) => outcomes.first().filter(|_| !writes).and_then(|outcome| {
+                    let (code, message) = (outcome.code()?, outcome.message().unwrap_or_default());
+                    Some(preview.redact(&format!("the destination refuses the record ({code}): {message}")))
+                }),
+            };
             return;
         }
         let call = wire.for_call();

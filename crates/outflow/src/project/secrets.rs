@@ -11,8 +11,22 @@ use super::{
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Fields whose value is never a secret, though it may come from outside.
-const PLAIN: [&str; 12] =
-    ["host", "port", "database", "user", "path", "method", "schema", "mode", "name", "folder", "format", "enabled"];
+const PLAIN: [&str; 13] = [
+    "host",
+    "port",
+    "database",
+    "user",
+    "path",
+    "method",
+    "schema",
+    "mode",
+    "name",
+    "folder",
+    "format",
+    "enabled",
+    // It stands in the address that a person opens to grant access.
+    "client_id",
+];
 
 /// Parts of a field's name that tell a secret, though it stands in the file.
 const TELLING: [&str; 8] = ["password", "secret", "token", "api_key", "apikey", "private", "authorization", "cookie"];

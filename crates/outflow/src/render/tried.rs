@@ -42,9 +42,9 @@ pub(crate) fn tried(tried: &TriedRecord, send: bool, paint: Paint) -> String {
         section(&mut out, "would be sent", &exchanges(&written, paint), paint);
     }
     if let Some(problem) = &tried.requests_problem {
-        out.push_str(&format!("\n{} {problem}\n", paint.red("The requests cannot be shown:")));
+        out.push_str(&format!("\n{} {problem}\n", paint.red("No whole request:")));
     } else if matches!(tried.payload, TriedPayload::Mapped { .. }) && tried.sent.is_none() && written.is_empty() {
-        out.push_str(&format!("\n{}\n", paint.yellow("No request would be sent; `--send` tells why.")));
+        out.push_str(&format!("\n{}\n", paint.yellow("No request would be sent.")));
     }
     match &tried.sent {
         Some(sent) => out.push_str(&outcome(sent, paint)),
