@@ -86,12 +86,15 @@ impl Destination for Klaviyo {
     async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
         let api = self.api(wire);
         let fields = batch.records.first().map(|record| &record.fields).unwrap_or(&Value::Null);
+        let list = first_text([fields.get("list_id")]);
         match batch.action.as_str() {
+            "addProfileToList" | "removeProfileFromList" | "removeProfile" if list.is_none() => {
+                let message = "`list_id` is empty: choose the list in the mapping";
+                Ok(vec![Outcome::rejected("no_list", message); batch.records.len()])
+            }
             "upsertProfile" if batch.batching => import::deliver(api, batch, upsert_list(batch)).await,
             "upsertProfile" => Ok(vec![single::upsert(api, fields, upsert_list(batch)).await?]),
-            "addProfileToList" if batch.batching => {
-                import::deliver(api, batch, first_text([fields.get("list_id")])).await
-            }
+            "addProfileToList" if batch.batching => import::deliver(api, batch, list).await,
             "addProfileToList" => Ok(vec![single::add(api, fields).await?]),
             "removeProfileFromList" | "removeProfile" => removal::deliver(api, batch).await,
             "trackEvent" => events::track(api, batch).await,
