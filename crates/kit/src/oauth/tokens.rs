@@ -70,7 +70,33 @@ pub trait TokenStore: Send + Sync + std::fmt::Debug {
 
 /// The token of a connection. Whoever renews it does so for all who wait.
 #[derive(Debug, Default)]
-pub(crate) struct TokenCache(Mutex<Option<Tokens>>);
+pub(crate) struct TokenCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    tokens: Option<Tokens>,
+    unsaved: Option<Unsaved>,
+}
+
+/// The tokens at hand could not be kept: the store has these still, whose refresh token is used up.
+#[derive(Debug)]
+struct Unsaved {
+    outdated: Option<Tokens>,
+}
+
+impl Cached {
+    /// Keeps what could not be kept before.
+    async fn save_again(&mut self, store: &Arc<dyn TokenStore>) -> Result<(), DeliveryError> {
+        let (Some(tokens), Some(unsaved)) = (&self.tokens, &self.unsaved) else { return Ok(()) };
+        let _held = lock(Arc::clone(store)).await.map_err(|error| unreadable(&error))?;
+        // Access that was granted anew meanwhile stays.
+        if store.load().map_err(|error| unreadable(&error))? == unsaved.outdated {
+            store.save(tokens).map_err(|error| not_kept(&error))?;
+        }
+        self.unsaved = None;
+        Ok(())
+    }
+}
 
 impl TokenCache {
     /// The token at hand, or a new one. `refused` is one that the destination did not take any more.
@@ -80,16 +106,23 @@ impl TokenCache {
         wire: &Wire,
         refused: Option<&str>,
     ) -> Result<String, DeliveryError> {
-        let mut cached = self.0.lock().await;
+        let mut guard = self.0.lock().await;
+        let cached = &mut *guard;
         let good = |tokens: &Tokens| {
             tokens.renew_at.is_none_or(|at| at > wire.now()) && Some(tokens.access_token.as_str()) != refused
         };
-        if let Some(tokens) = cached.as_ref().filter(|tokens| good(tokens)) {
+        let saved = match &oauth.store {
+            Some(store) => cached.save_again(store).await,
+            None => Ok(()),
+        };
+        if let Some(tokens) = cached.tokens.as_ref().filter(|tokens| good(tokens)) {
             return Ok(tokens.access_token.clone());
         }
+        // No refresh token is used up while what came of the one before is not safe.
+        saved?;
         if let Grant::ClientCredentials = oauth.grant {
             let tokens = oauth.client_tokens(wire).await?;
-            return Ok(cached.insert(tokens).access_token.clone());
+            return Ok(cached.tokens.insert(tokens).access_token.clone());
         }
         // Kept until the new tokens are, so that no other process uses up the refresh token meanwhile.
         let _held = match &oauth.store {
@@ -100,13 +133,13 @@ impl TokenCache {
             Some(store) => store.load().map_err(|error| unreadable(&error))?,
             None => None,
         };
-        let known = oauth.kept(stored).or_else(|| cached.take());
+        let known = oauth.kept(stored.clone()).or_else(|| cached.tokens.clone());
         if let Some(tokens) = &known {
             wire.add_secret(&tokens.access_token);
             tokens.refresh_token.iter().for_each(|token| wire.add_secret(token));
         }
         if let Some(tokens) = known.as_ref().filter(|tokens| good(tokens)) {
-            return Ok(cached.insert(tokens.clone()).access_token.clone());
+            return Ok(cached.tokens.insert(tokens.clone()).access_token.clone());
         }
         let refresh_token = match (known, &oauth.grant) {
             (Some(Tokens { refresh_token: Some(token), .. }), _) => token,
@@ -115,11 +148,12 @@ impl TokenCache {
         };
         let tokens = oauth.refreshed(&refresh_token, wire).await?;
         // First for this process: if it cannot be kept, what is under way still ends well.
-        let tokens = cached.insert(tokens);
-        if let Some(store) = &oauth.store {
-            store.save(tokens).map_err(|error| DeliveryError::Settings {
-                message: format!("the renewed access cannot be kept, so the next sync could not sign in: {error}"),
-            })?;
+        let tokens = cached.tokens.insert(tokens);
+        if let Some(store) = &oauth.store
+            && let Err(error) = store.save(tokens)
+        {
+            cached.unsaved = Some(Unsaved { outdated: stored });
+            return Err(not_kept(&error));
         }
         Ok(tokens.access_token.clone())
     }
@@ -130,6 +164,12 @@ fn not_granted(was: bool) -> String {
         "the access that was granted has ended, and cannot be renewed; connect the destination again".to_owned()
     } else {
         "it is not connected yet: nobody has granted access".to_owned()
+    }
+}
+
+fn not_kept(error: &std::io::Error) -> DeliveryError {
+    DeliveryError::Settings {
+        message: format!("the renewed access cannot be kept, so the next sync could not sign in: {error}"),
     }
 }
 

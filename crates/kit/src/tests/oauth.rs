@@ -101,6 +101,7 @@ impl Simulator for Tool {
 struct Memory {
     tokens: Mutex<Option<Tokens>>,
     locked: Arc<AtomicBool>,
+    full: AtomicBool,
 }
 
 /// Ends the lock with itself.
@@ -119,6 +120,9 @@ impl TokenStore for Memory {
 
     fn save(&self, tokens: &Tokens) -> std::io::Result<()> {
         assert!(self.locked.load(Ordering::SeqCst), "whoever saves holds the lock");
+        if self.full.load(Ordering::SeqCst) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         *self.tokens.lock().unwrap() = Some(tokens.clone());
         Ok(())
     }
@@ -293,6 +297,42 @@ async fn a_refresh_token_of_the_settings_is_followed_by_those_that_take_its_plac
     assert_eq!(status(&wire(by("refresh-1")), &tool).await, Ok(204), "the kept one is used, not that of the settings");
     assert_eq!(tool.held()["tokens_made"], 3);
     refused(status(&wire(by("another")), &tool).await, "invalid_grant");
+}
+
+#[tokio::test]
+async fn renewed_tokens_that_could_not_be_kept_are_kept_later() {
+    let tool = tool(None).await;
+    let store = Arc::new(Memory::default());
+    let client = wire(oauth(&tool, Grant::ClientCredentials, None));
+    assert_eq!(status(&client, &tool).await, Ok(204));
+    let own = wire(oauth(&tool, Grant::RefreshToken("refresh-1".into()), Some(Arc::clone(&store))));
+    assert_eq!(status(&own, &tool).await, Ok(204));
+    let kept = || store.load().unwrap().unwrap().access_token;
+    let is_not_kept = |result: Result<u16, DeliveryError>| {
+        let Err(DeliveryError::Settings { message }) = result else { panic!("{result:?}") };
+        assert!(message.contains("cannot be kept"), "{message}");
+    };
+
+    store.full.store(true, Ordering::SeqCst);
+    tell(&tool, "/withdraw").await;
+    is_not_kept(status(&own, &tool).await);
+    assert_eq!(status(&own, &tool).await, Ok(204), "what is under way goes on");
+    tell(&tool, "/withdraw").await;
+    is_not_kept(status(&own, &tool).await);
+    assert_eq!((tool.held()["tokens_made"].clone(), kept()), (json!(3), "access-2".into()), "no other is used up");
+    store.full.store(false, Ordering::SeqCst);
+    assert_eq!(status(&own, &tool).await, Ok(204), "renewed by the one that was not kept");
+    assert_eq!(kept(), "access-4");
+
+    // Access that was granted anew meanwhile is not overwritten.
+    store.full.store(true, Ordering::SeqCst);
+    tell(&tool, "/withdraw").await;
+    is_not_kept(status(&own, &tool).await);
+    store.full.store(false, Ordering::SeqCst);
+    let granted = Tokens { access_token: "granted".into(), ..store.load().unwrap().unwrap() };
+    *store.tokens.lock().unwrap() = Some(granted);
+    assert_eq!(status(&own, &tool).await, Ok(204));
+    assert_eq!(kept(), "granted");
 }
 
 #[test]
