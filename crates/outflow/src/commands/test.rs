@@ -27,7 +27,7 @@ Examples:
   outflow test customers --key 42 --send
   outflow test order_lines --key '[1001,2]'  # a key of several columns, as a JSON list
 
-The exit code is 0 if the record was delivered, or would be sent; else 1.")]
+The exit code is 0 if the record was delivered, or without `--send` would be sent or left out; else 1.")]
 pub(crate) struct Test {
     #[arg(value_name = "MAPPING")]
     mapping: String,

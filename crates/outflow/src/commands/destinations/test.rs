@@ -16,8 +16,9 @@ use crate::{
 
 /// Run recorded cases against a destination, with their canned answers: nothing goes over the network.
 ///
-/// A case holds settings, a mapping and records, and what should come of them: the mapped payloads, the requests and
-/// whether each record was taken. What differs is printed below the case's id; at the end, `N passed, N failed`.
+/// A case holds settings, a mapping and records, and what should come of them: the mapped payloads, the requests, and
+/// that nothing which failed there counts as delivered here. What differs is printed below the case's id; at the end,
+/// `N passed, N failed`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
