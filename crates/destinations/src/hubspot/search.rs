@@ -58,9 +58,12 @@ pub(super) async fn by_fields(
         return Ok(Found::Refused(answer.message()));
     }
     let found = api.taken(&answer)?;
-    let results = found.get("results").and_then(Value::as_array).unwrap_or_default();
-    let count = i64::try_from(results.len()).unwrap_or(i64::MAX);
-    match (found.get("total").and_then(Value::as_i64).unwrap_or(count), results.first()) {
+    let results = found.get("results").and_then(Value::as_array);
+    let count = results.and_then(|results| i64::try_from(results.len()).ok());
+    let Some(total) = found.get("total").and_then(Value::as_i64).or(count) else {
+        return Err(api::unexpected("the answer to a search has neither `results` nor `total`"));
+    };
+    match (total, results.and_then(<[Value]>::first)) {
         (0, _) => Ok(Found::None),
         (1, Some(object)) => Ok(Found::One(shown_id(object)?)),
         (1, None) => Err(api::unexpected("the answer to a search counts an object and shows none")),
