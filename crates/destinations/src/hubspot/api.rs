@@ -41,15 +41,29 @@ impl Api<'_> {
         self.taken(&self.answer(request).await?)
     }
 
-    /// Sees that a request without results was taken: HubSpot answers it with nothing, or with an object.
+    /// Sees that a request without results was taken: HubSpot answers it with nothing, or with an object without
+    /// errors.
     pub(super) fn acknowledged(&self, answer: &Answer) -> Result<(), DeliveryError> {
         if let Some(failure) = answer.failure(self.statuses) {
             return Err(failure);
         }
-        if answer.body.is_empty() || answer.json()?.as_object().is_some() {
+        if answer.status == 207 {
+            return Err(unexpected(format!("status 207, taken in part: {}", answer.message())));
+        }
+        if answer.body.is_empty() {
             return Ok(());
         }
-        Err(unexpected(format!("status {} with JSON that is no object", answer.status)))
+        let json = answer.json()?;
+        if json.as_object().is_none() {
+            return Err(unexpected(format!("status {} with JSON that is no object", answer.status)));
+        }
+        let listed = json.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
+        let counted = json.get("numErrors").and_then(Value::as_i64).is_some_and(|count| count > 0);
+        let said = json.get("status").and_then(Value::as_str).is_some_and(|said| said.eq_ignore_ascii_case("error"));
+        if listed || counted || said {
+            return Err(unexpected(format!("status {} with an error: {}", answer.status, answer.message())));
+        }
+        Ok(())
     }
 
     /// Calls a batch endpoint of an object type: `read`, `create`, `update`, `upsert`.
