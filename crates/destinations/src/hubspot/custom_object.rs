@@ -1,6 +1,7 @@
 //! Deals, tickets and custom objects, found by whatever properties a mapping names, and linked with one other record.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use kit::{Batch, DeliveryError, Request};
 use records::{Outcome, Value, object};
@@ -10,6 +11,9 @@ use super::links::{self, Change, Link};
 use super::search::{self, Found, Show, wish};
 use super::values::{flattened, is_truthy, number_of, segment, text};
 use super::writes::Writes;
+
+/// What is created is not found by a search at once.
+const UNTIL_FOUND: Duration = Duration::from_secs(30);
 
 /// The kind of link that a label names: category and number.
 struct Label {
@@ -171,14 +175,17 @@ pub(super) async fn deliver_batch(api: Api<'_>, batch: &Batch) -> Result<Vec<Out
     let mut outcomes: Vec<Option<Outcome>> = fields.iter().map(|_| None).collect();
 
     let wishes: Vec<_> = fields.iter().map(|fields| wish(fields, "customObjectSearchFields")).collect();
+    let found = search::many(api, object_type, &wishes).await?;
     let mut seen = HashSet::new();
     for (record, wish) in wishes.iter().enumerate() {
         if wish.is_some_and(|wish| !seen.insert(wish.to_json())) {
-            let message = "another record of the batch has the same search fields; sent again after it";
-            outcomes[record] = Some(Outcome::retry("SAME_RECORD", message));
+            outcomes[record] = Some(Outcome::Retry {
+                after: (found[record] == Found::None).then_some(UNTIL_FOUND),
+                code: "SAME_RECORD".to_owned(),
+                message: "another record of the batch has the same search fields; sent again after it".to_owned(),
+            });
         }
     }
-    let found = search::many(api, object_type, &wishes).await?;
     let targets: Vec<_> = fields.iter().map(|fields| target(fields)).collect();
     let others = match targets.iter().flatten().next() {
         Some(first) => {
@@ -213,9 +220,7 @@ pub(super) async fn deliver_batch(api: Api<'_>, batch: &Batch) -> Result<Vec<Out
             }
         };
     }
-    creates.send(api, object_type, &mut outcomes).await?;
     updates.send(api, object_type, &mut outcomes).await?;
-
     let delivered = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(Outcome::is_delivered);
     links.retain(|link| delivered(&outcomes[link.of]));
     if let Some(target) = targets.iter().flatten().next() {
@@ -223,6 +228,9 @@ pub(super) async fn deliver_batch(api: Api<'_>, batch: &Batch) -> Result<Vec<Out
             outcomes[record] = Some(outcome);
         }
     }
+    // Last: after a fault the whole batch comes again, and a search does not find at once what was created.
+    creates.send(api, object_type, &mut outcomes).await?;
+
     for (record, outcome) in outcomes.iter_mut().enumerate() {
         if delivered(outcome) {
             *outcome = Some(written(&others[record]));
