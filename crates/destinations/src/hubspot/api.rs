@@ -124,20 +124,27 @@ pub(super) struct BatchError {
     pub(super) message: String,
     /// The ids and trace ids it speaks of.
     pub(super) names: Vec<String>,
+    /// Those of them that it calls the one side of a link, and the other side.
+    pub(super) from: Vec<String>,
+    pub(super) to: Vec<String>,
 }
 
 impl BatchError {
     fn of(error: &Value) -> Self {
         let text = |key: &str| error.get(key).map(text_of).unwrap_or_default();
-        let context = ["ids", "id", "objectWriteTraceId", "fromObjectId", "toObjectId", "fromObjectIds", "toObjectIds"];
-        let named = context.iter().filter_map(|key| error.at(&["context", key]));
-        let names = named.flat_map(|value| match value {
-            Value::Array(names) => names.iter().map(text_of).collect(),
-            one => vec![text_of(one)],
-        });
-        let mut names: Vec<_> = names.collect();
+        let named = |keys: &[&str]| {
+            let named = keys.iter().filter_map(|key| error.at(&["context", key]));
+            let names = named.flat_map(|value| match value {
+                Value::Array(names) => names.iter().map(text_of).collect(),
+                one => vec![text_of(one)],
+            });
+            names.collect::<Vec<_>>()
+        };
+        let (from, to) = (named(&["fromObjectId", "fromObjectIds"]), named(&["toObjectId", "toObjectIds"]));
+        let mut names = named(&["ids", "id", "objectWriteTraceId"]);
+        names.extend(from.iter().chain(&to).cloned());
         names.extend(error.get("id").filter(|id| !id.is_null()).map(text_of));
-        Self { category: text("category"), message: text("message"), names }
+        Self { category: text("category"), message: text("message"), names, from, to }
     }
 
     /// Whether it only says that an object does not exist.
@@ -184,6 +191,11 @@ impl Batched {
 
     pub(super) fn is_without_errors(&self) -> bool {
         self.complete && self.errors_count == 0
+    }
+
+    /// Whether nothing went wrong but what its errors say.
+    pub(super) fn tells_all_errors(&self) -> bool {
+        self.complete && self.errors_count == self.errors.len()
     }
 
     /// The error that speaks of an id.

@@ -1,10 +1,12 @@
 //! Associations between records that both exist: made and removed, a hundred in a request.
 
+use std::collections::HashSet;
+
 use kit::{DeliveryError, Request};
 use records::{Outcome, Value, object};
 
-use super::api::{Api, Batched, ORIGIN, RECORDS_MAX};
-use super::values::segment;
+use super::api::{Api, BatchError, Batched, ORIGIN, RECORDS_MAX};
+use super::values::{segment, text_of};
 
 /// A link between two records.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,23 +64,16 @@ pub(super) async fn change(
         if change == Change::Remove && answer.body.is_empty() {
             continue;
         }
-        failed.extend(failures(&Batched::of(&answer.json()?)?, links));
+        failed.extend(failures(&Batched::of(&answer.json()?)?, links, change));
     }
     Ok(failed)
 }
 
-fn failures(answer: &Batched, links: &[Link]) -> Vec<(usize, Outcome)> {
-    if answer.is_without_errors() {
-        return Vec::new();
-    }
-    let mut failed = Vec::new();
+/// The links that were not made, or removed, as far as the answer tells, and those it leaves open.
+fn failures(answer: &Batched, links: &[Link], change: Change) -> Vec<(usize, Outcome)> {
+    let mut failed: Vec<Option<Outcome>> = links.iter().map(|_| None).collect();
+    let mut tells_all = answer.tells_all_errors();
     for error in &answer.errors {
-        let names = |id: &String| error.names.contains(id);
-        let by_both = links.iter().any(|link| names(&link.from)) && links.iter().any(|link| names(&link.to));
-        let meant = links.iter().filter(|link| match by_both {
-            true => names(&link.from) && names(&link.to),
-            false => names(&link.from) || names(&link.to),
-        });
         let outcome = match error.outcome() {
             Outcome::Rejected { code, message } => Outcome::rejected(
                 "ASSOCIATION_FAILED",
@@ -86,13 +81,43 @@ fn failures(answer: &Batched, links: &[Link]) -> Vec<(usize, Outcome)> {
             ),
             other => other,
         };
-        failed.extend(meant.map(|link| (link.of, outcome.clone())));
+        let meant = meant(error, links);
+        tells_all &= !meant.is_empty();
+        for place in meant {
+            failed[place].get_or_insert_with(|| outcome.clone());
+        }
     }
-    if answer.errors.is_empty() || answer.errors.iter().any(|error| error.names.is_empty()) {
-        let message = "the record was written; HubSpot does not say whether it was linked".to_owned();
-        let open = links.iter().filter(|link| failed.iter().all(|(of, _)| *of != link.of)).map(|link| link.of);
-        let open: Vec<_> = open.collect();
-        failed.extend(open.into_iter().map(|of| (of, Outcome::InDoubt { message: message.clone() })));
-    }
-    failed
+    // What was made is shown, a pair of records once.
+    let open = links.iter().zip(&failed).filter(|(_, failed)| failed.is_none());
+    let pairs: HashSet<_> = open.map(|(link, _)| (&link.from, &link.to)).collect();
+    tells_all &= change == Change::Remove || answer.results.len() >= pairs.len();
+    let message = "the record was written; HubSpot does not say whether it was linked";
+    let told = links.iter().zip(failed).filter_map(|(link, failed)| {
+        let doubt =
+            || (!tells_all && !is_shown(answer, link)).then(|| Outcome::InDoubt { message: message.to_owned() });
+        Some((link.of, failed.or_else(doubt)?))
+    });
+    told.collect()
+}
+
+/// The places of the links that an error speaks of.
+fn meant(error: &BatchError, links: &[Link]) -> Vec<usize> {
+    let has = |names: &[String], id: &String| names.contains(id);
+    let sided = !(error.from.is_empty() && error.to.is_empty());
+    let one = |names: &[String], id: &String| names.is_empty() || has(names, id);
+    let names = &error.names;
+    // Ids without a side are of both where both sides know some.
+    let by_both = links.iter().any(|link| has(names, &link.from)) && links.iter().any(|link| has(names, &link.to));
+    let is_meant = |link: &Link| match (sided, by_both) {
+        (true, _) => one(&error.from, &link.from) && one(&error.to, &link.to),
+        (false, true) => has(names, &link.from) && has(names, &link.to),
+        (false, false) => has(names, &link.from) || has(names, &link.to),
+    };
+    (0..links.len()).filter(|place| is_meant(&links[*place])).collect()
+}
+
+fn is_shown(answer: &Batched, link: &Link) -> bool {
+    let is = |result: &Value, key: &str, id: &str| result.get(key).is_some_and(|shown| text_of(shown) == id);
+    let mut results = answer.results.iter();
+    results.any(|result| is(result, "fromObjectId", &link.from) && is(result, "toObjectId", &link.to))
 }
