@@ -186,7 +186,10 @@ pub(super) async fn deliver_batch(api: Api<'_>, batch: &Batch) -> Result<Vec<Out
             });
         }
     }
-    let targets: Vec<_> = fields.iter().map(|fields| target(fields)).collect();
+    // Of what is not written now, the other record is not searched for: searches are few.
+    let is_open = |record: usize| outcomes[record].is_none() && refusal(&found[record]).is_none();
+    let targets = fields.iter().enumerate().map(|(record, fields)| target(fields).filter(|_| is_open(record)));
+    let targets: Vec<_> = targets.collect();
     let others = match targets.iter().flatten().next() {
         Some(first) => {
             let wishes: Vec<_> = targets.iter().map(|target| target.as_ref().map(|target| target.wish)).collect();

@@ -1,6 +1,7 @@
 //! Finding objects by their properties: with a search, or, where a property has unique values, many at once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use kit::{DeliveryError, Request};
 use records::{Outcome, Value, object};
@@ -72,7 +73,7 @@ pub(super) async fn by_fields(
 }
 
 /// The same for many records. Equal wishes are searched for once; those by one property with unique values are read
-/// together.
+/// together. A search that comes too fast ends the searching: what is known then holds, the others wait.
 pub(super) async fn many(
     api: Api<'_>,
     object_type: &str,
@@ -104,6 +105,7 @@ pub(super) async fn many(
         }
     }
     let mut found = Vec::with_capacity(wishes.len());
+    let mut too_fast = None;
     for wish in wishes {
         let Some(wish) = wish else {
             found.push(Found::None);
@@ -113,14 +115,28 @@ pub(super) async fn many(
         let alone = wish.to_json();
         found.push(match (together, known.get(&alone)) {
             (Some(found), _) | (None, Some(found)) => found.clone(),
-            (None, None) => {
-                let found = by_fields(api, object_type, Some(wish), Show::default()).await?;
-                known.insert(alone, found.clone());
-                found
-            }
+            (None, None) => match &too_fast {
+                Some(after) => Found::Failed(wait(*after)),
+                None => match by_fields(api, object_type, Some(wish), Show::default()).await {
+                    Err(DeliveryError::RateLimited { after }) if !(read.is_empty() && known.is_empty()) => {
+                        too_fast = Some(after);
+                        Found::Failed(wait(after))
+                    }
+                    searched => {
+                        let found = searched?;
+                        known.insert(alone, found.clone());
+                        found
+                    }
+                },
+            },
         });
     }
     Ok(found)
+}
+
+fn wait(after: Option<Duration>) -> Outcome {
+    let limited = DeliveryError::RateLimited { after };
+    Outcome::Retry { after, code: "rate_limited".to_owned(), message: limited.to_string() }
 }
 
 /// The property and its value, where a wish has one only.
