@@ -60,8 +60,13 @@ struct Found {
 impl Found {
     /// Finds the profiles that have one of the values in that field.
     async fn search(&mut self, api: Api<'_>, key: &str, values: &[&str]) -> Result<(), DeliveryError> {
-        let path = format!(r#"/profiles/?filter=any({key},["{}"])"#, values.join(r#"",""#));
-        let known = self.take(key, api.pages(&path, get(&path)).await?);
+        // A value that would end the filter, or the URL's query, never stands in one as it is.
+        let raw: Vec<&str> = values.iter().copied().filter(|value| !ends_filter(value)).collect();
+        let mut known = HashSet::new();
+        if !raw.is_empty() {
+            let path = format!(r#"/profiles/?filter=any({key},["{}"])"#, raw.join(r#"",""#));
+            known = self.take(key, api.pages(&path, get(&path)).await?);
+        }
         // The original writes values into the URL as they are, where a `+` means a space. Those that are not found
         // so are searched for once more, encoded.
         let again: Vec<&str> =
@@ -99,6 +104,11 @@ impl Found {
     fn is_unsure(&self, fields: &Object) -> bool {
         IDENTIFIERS.iter().any(|key| self.unsure.contains(text(fields, key)))
     }
+}
+
+/// Whether a text, written as it is, would be read as more than a value: of the filter, or of the URL.
+fn ends_filter(text: &str) -> bool {
+    text.chars().any(|letter| letter.is_control() || matches!(letter, '&' | '#' | '%' | '"' | '\\'))
 }
 
 /// Whether a text means itself in a URL.
