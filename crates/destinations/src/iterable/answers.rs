@@ -76,11 +76,19 @@ impl Failures<'_> {
     }
 }
 
+/// What the numbers of an answer count.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted {
+    Users,
+    Events,
+}
+
 /// The outcomes of a batch. The answer counts those that were taken and those that failed, and lists the failed by
 /// email, user id or event; the others were taken if the counts agree.
 pub(super) fn of_batch(
     answer: &Answer,
     records: &[Payload],
+    counted: Counted,
     statuses: &Statuses,
 ) -> Result<Vec<Outcome>, DeliveryError> {
     if let Some(failure) = answer.failure(statuses) {
@@ -114,10 +122,16 @@ pub(super) fn of_batch(
         }
         return Ok(outcomes.into_iter().map(|known| known.unwrap_or_else(|| Outcome::retry(code, message))).collect());
     }
-    // Several records of one user may count as one.
+    // Several records of one user may count as one; each event counts.
     let text = |record: &Payload, key: &str| record.fields.get(key).and_then(Value::as_str).map(str::to_owned);
-    let users: HashSet<_> = records.iter().map(|record| (text(record, "email"), text(record, "userId"))).collect();
-    if taken + failed < users.len() {
+    let others = || records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(record, _)| record);
+    let least = match counted {
+        Counted::Users => {
+            others().map(|record| (text(record, "email"), text(record, "userId"))).collect::<HashSet<_>>().len()
+        }
+        Counted::Events => others().count(),
+    };
+    if taken < least {
         return Err(DeliveryError::UnexpectedAnswer {
             message: format!("{taken} taken and {failed} failed of {} records", records.len()),
         });

@@ -74,13 +74,13 @@ impl Destination for Iterable {
                     None => object! { "users" => users },
                 };
                 let answer = self.post("/api/users/bulkUpdate", &body, wire).await?;
-                answers::of_batch(&answer, records, &self.facts.statuses)
+                answers::of_batch(&answer, records, answers::Counted::Users, &self.facts.statuses)
             }
             ("trackEvent", true) => {
                 let events = bodies(|record, now| requests::event(&record.fields, now));
                 let body = object! { "events" => events };
                 let answer = self.post("/api/events/trackBulk", &body, wire).await?;
-                answers::of_batch(&answer, records, &self.facts.statuses)
+                answers::of_batch(&answer, records, answers::Counted::Events, &self.facts.statuses)
             }
             (action, _) => {
                 let fields = &first.fields;
