@@ -29,9 +29,20 @@ pub(super) fn of_batch(answer: &Answer, count: usize, statuses: &Statuses) -> Re
             json.type_name()
         )));
     }
+    // Where other APIs of Customer.io tell errors, whatever the status.
+    let said = |value: Option<&Value>| {
+        value.is_some_and(|value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()))
+    };
+    let elsewhere = [json.get("error"), json.at(&["meta", "error"]), json.at(&["meta", "errors"])];
+    if json.get("errors").is_none_or(Value::is_null) && elsewhere.into_iter().any(said) {
+        return Err(unexpected(format!("status {} with an error: {}", answer.status, answer.message())));
+    }
     let errors = match json.get("errors") {
         None | Some(Value::Null) if answer.status == 207 => {
             return Err(unexpected("status 207, which stands for errors, without `errors`".to_owned()));
+        }
+        Some(Value::Array(errors)) if errors.is_empty() && answer.status == 207 => {
+            return Err(unexpected("status 207, which stands for errors, with none in `errors`".to_owned()));
         }
         None | Some(Value::Null) => return Ok(vec![Outcome::Delivered; count]),
         Some(Value::Array(errors)) => errors.as_slice(),
