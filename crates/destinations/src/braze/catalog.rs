@@ -10,6 +10,9 @@ use records::{Object, Outcome, Value, object};
 use super::answers::unexpected;
 use super::{Braze, INVALID, field};
 
+/// A fault of Braze's own, as it documents.
+const ARBITRARY: &str = "arbitrary-error";
+
 /// Letters, digits, `-` and `_`, and at least one of them.
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -75,10 +78,11 @@ impl Catalog<'_> {
         for (place, payload) in payloads.iter().enumerate() {
             match self.item(payload) {
                 Ok((id, _)) if places.contains_key(id) => {
+                    // Braze refuses a request that names an item twice, so the later one follows by itself.
                     let message = format!(
-                        "another record of the request has the same `item_id` `{id}`: map a column that is unique"
+                        "another record of the request has the same `item_id` `{id}`; this one is sent after it"
                     );
-                    outcomes[place] = Some(Outcome::rejected(INVALID, message));
+                    outcomes[place] = Some(Outcome::retry("same_item", message));
                 }
                 Ok((id, item)) => {
                     let mut item = if self.deleting { Object::new() } else { item };
@@ -97,7 +101,13 @@ impl Catalog<'_> {
                     Outcome::Delivered
                 }
                 Some(failure) => {
-                    for error in &self.errors(&answer, &failure)? {
+                    let errors = self.errors(&answer, &failure)?;
+                    if let Some(fault) = errors.iter().find(|error| code(error) == Some(ARBITRARY)) {
+                        let said = fault.get("message").and_then(Value::as_str).unwrap_or("an error of its own");
+                        let message = said.to_owned();
+                        return Err(DeliveryError::Failed { code: ARBITRARY.to_owned(), message });
+                    }
+                    for error in &errors {
                         for place in named(error).filter_map(|id| places.get(id)) {
                             outcomes[*place] = Some(self.outcome(error));
                         }
@@ -141,8 +151,7 @@ impl Catalog<'_> {
         }
         let message = error.get("message").and_then(Value::as_str).unwrap_or("Braze refused the item");
         match code {
-            // A fault of Braze's own, as it documents.
-            "arbitrary-error" => Outcome::retry(code, message),
+            ARBITRARY => Outcome::retry(code, message),
             _ => Outcome::rejected(code, message),
         }
     }
