@@ -72,8 +72,18 @@ impl Salesforce {
             return self.preview(create, &table, wire).await;
         }
         let job = match self.created(&self.send(wire, create).await.map_err(changes_nothing)?) {
-            // No job can be made for this object or external id field, whatever the records hold.
-            Err(DeliveryError::Refused { code, message }) => return Ok(places(&Outcome::rejected(code, message))),
+            // Without a code of Salesforce it says nothing of the records.
+            Err(DeliveryError::Refused { code, message }) if code.starts_with("http_") => {
+                return Err(DeliveryError::Failed { code, message });
+            }
+            // The object is the action's own, and no field is named, so it is no fault of any record.
+            Err(DeliveryError::Refused { code, message })
+                if operation != Operation::Upsert
+                    && records.iter().flatten().all(|record| record.fields.get("customObjectName").is_none()) =>
+            {
+                let message = format!("Salesforce makes no bulk job for `{object}` ({code}): {message}");
+                return Err(DeliveryError::Settings { message });
+            }
             other => other?,
         };
         let uploaded = self.send(wire, self.upload_request(&job, &table)).await;
