@@ -189,7 +189,14 @@ fn search(object: &str, record: &Payload) -> Result<Search, Outcome> {
     }
     let traits = traits(record)?;
     match given_id(traits) {
-        Some(id) => Ok(Search::Id(id)),
+        // It stands in a list of ids, where a comma would name another record.
+        Some(id) if matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Ok(Search::Id(id))
+        }
+        Some(id) => {
+            let message = format!("`{id}` in `traits` is no Salesforce id, which is 15 or 18 letters and digits");
+            Err(Outcome::rejected("INVALID_ID", message))
+        }
         None => query(object, record, traits).map(Search::Query),
     }
 }

@@ -52,7 +52,15 @@ impl Salesforce {
             Operation::Delete => Request::delete(url),
             _ => Request::patch(url).json(&body(payload)),
         };
-        self.taken(&self.send(wire, request).await?)
+        match self.taken(&self.send(wire, request).await?) {
+            // It is gone, which is what was asked for.
+            Err(DeliveryError::Refused { code, .. })
+                if operation == Operation::Delete && code == "ENTITY_IS_DELETED" =>
+            {
+                Ok(Outcome::Delivered)
+            }
+            other => other,
+        }
     }
 
     async fn create(&self, object: &str, payload: &Payload, wire: &Wire) -> Result<Outcome, DeliveryError> {
