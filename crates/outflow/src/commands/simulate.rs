@@ -150,9 +150,12 @@ impl Simulate {
         set("burst", self.burst.map(Value::from));
         set("refuse_percent", self.refuse_percent.map(Value::from));
         set("seed", self.seed.map(Value::from));
-        if self.latency.is_some() || self.jitter.is_some() {
-            let latency = json!({ "millis": self.latency.unwrap_or(0), "jitter_millis": self.jitter.unwrap_or(0) });
-            set("latency", Some(latency));
+        for (key, value) in [("millis", self.latency), ("jitter_millis", self.jitter)] {
+            // What is no map is left for whoever checks it.
+            let latency = value.map(|_| settings.entry("latency").or_insert_with(|| Value::Object(Map::new())));
+            if let (Some(Value::Object(latency)), Some(value)) = (latency, value) {
+                latency.insert(key.to_owned(), value.into());
+            }
         }
         let mut refused = Vec::new();
         for rule in &self.refuse {

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Project, Sink};
 
@@ -48,8 +48,9 @@ impl Simulated {
     fn asked(&self, request: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
         let length = body.len();
-        let head =
-            format!("{request} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
@@ -106,6 +107,20 @@ fn a_sync_delivers_to_a_simulated_tool_and_is_told_what_it_refuses() {
     simulated.asked("POST /contacts", r#"{"id": 9}"#);
     let end = simulated.ended();
     assert!(end.ends_with("1 request came.\n  POST /contacts  200: 1\nIt held of `POST /contacts`: 1\n"), "{end}");
+}
+
+#[test]
+fn an_option_leaves_the_rest_of_the_latency_in_the_file() {
+    let project = Project::new(&Sink::start());
+    project.write("simulator.yaml", "latency: { millis: 1, jitter_millis: 2 }\n");
+    let cases: [(&[&str], [u64; 2]); 3] =
+        [(&["--latency", "3"], [3, 2]), (&["--jitter", "3"], [1, 3]), (&["--latency", "4", "--jitter", "5"], [4, 5])];
+    for (words, [millis, jitter_millis]) in cases {
+        let simulated = Simulated::start(&project, &[&["http", "--settings", "simulator.yaml"], words].concat());
+        let latency = simulated.report()["settings"]["latency"].clone();
+        assert_eq!(latency, json!({ "millis": millis, "jitter_millis": jitter_millis }), "{words:?}");
+        simulated.ended();
+    }
 }
 
 #[test]
