@@ -31,6 +31,9 @@ const BODY_BYTES_MAX: usize = 256 << 20;
 /// How much longer than it is a cut answer says to be.
 const BYTES_MISSING: usize = 100;
 
+/// How long nothing is taken after a connection could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
 type Answerer = dyn Fn(Received) -> Answering + Send + Sync;
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -74,8 +77,12 @@ impl HttpListener {
                     Some(_) = connections.join_next() => continue,
                     () = stopped.cancelled() => break,
                 };
-                // A connection that broke before it was taken is no reason to end.
-                let Ok((stream, _)) = accepted else { continue };
+                // A connection that broke before it was taken is no reason to end. Where there is no room for another
+                // file, the next attempt fails at once too.
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
                 // Without this an answer in two parts waits for the caller's acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let (answerer, numbers) = (Arc::clone(&answerer), Arc::clone(&numbers));

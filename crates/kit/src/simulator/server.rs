@@ -147,6 +147,14 @@ impl Shared {
     /// The answers to those who look into the simulator; they are not counted, limited or broken.
     fn inspection(&self, request: &Received) -> Option<Reply> {
         let below = request.path().strip_prefix(INSPECTION)?;
+        // A tool may have a path of its own that begins so.
+        if !below.is_empty() && !below.starts_with('/') {
+            return None;
+        }
+        if !is_of_this_computer(request) {
+            let message = "only this computer may look here: by 127.0.0.1 or localhost, and from no other site's page";
+            return Some(Reply::json(403, &json!({ "message": message })));
+        }
         Some(match (request.method.as_str(), below) {
             ("GET", "") => Reply::json(200, &json!(self.lock().report())),
             ("GET", "/") => page::reply(&self.lock().report()),
@@ -162,8 +170,6 @@ impl Shared {
                 }
             }
             (_, "") | (_, "/") | (_, "/reset") | (_, "/settings") => Reply::status(405),
-            // A tool may have a path of its own that begins so.
-            (_, other) if !other.starts_with('/') => return None,
             _ => Reply::json(404, &json!({ "message": "look at /_simulator" })),
         })
     }
@@ -248,6 +254,18 @@ impl Bucket {
         self.tokens -= 1.0;
         None
     }
+}
+
+/// Whether no page of another site asks, neither as itself nor by a name of its own that leads to loopback.
+fn is_of_this_computer(request: &Received) -> bool {
+    let Some(host) = request.header("host") else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let is_own = ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| name.eq_ignore_ascii_case(own));
+    let origins = request.headers.iter().filter(|(key, _)| key == "origin");
+    is_own && origins.into_iter().all(|(_, origin)| origin.eq_ignore_ascii_case(&format!("http://{host}")))
 }
 
 fn most(settings: &SimulatorSettings) -> f64 {

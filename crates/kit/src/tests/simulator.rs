@@ -340,6 +340,41 @@ async fn one_can_look_into_it_change_it_and_begin_anew() {
     assert_eq!(get("/_simulator/reset").await.status, 405);
 }
 
+#[tokio::test]
+async fn pages_of_other_sites_cannot_look_into_it() {
+    let server = start(Value::Null).await;
+    let status = async |target: &str, headers: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        let said = spoken(&server, &[request.as_bytes()]).await;
+        said.split(' ').nth(1).unwrap().to_owned()
+    };
+    for headers in [
+        "host: 127.0.0.1\r\n",
+        "host: 127.0.0.1:8080\r\n",
+        "host: LOCALHOST:8080\r\n",
+        "host: [::1]\r\n",
+        "host: [::1]:8080\r\n",
+        "host: localhost:8080\r\norigin: http://localhost:8080\r\n",
+    ] {
+        assert_eq!(status("/_simulator", headers).await, "200", "{headers}");
+    }
+    for headers in [
+        "",
+        "host: evil.example\r\n",
+        "host: evil.example:8080\r\n",
+        "host: localhost.evil.example\r\n",
+        "host: 127.0.0.1:8080\r\norigin: http://evil.example\r\n",
+        "host: 127.0.0.1:8080\r\norigin: http://127.0.0.1:9090\r\n",
+        "host: 127.0.0.1:8080\r\norigin: null\r\n",
+    ] {
+        for target in ["/_simulator", "/_simulator/", "/_simulator/reset", "/_simulator/elsewhere"] {
+            assert_eq!(status(target, headers).await, "403", "{target} {headers}");
+        }
+    }
+    // The tool itself is asked by whatever name leads to it.
+    assert_eq!(status("/_simulators", "host: evil.example\r\n").await, "200");
+}
+
 #[test]
 fn wrong_settings_are_told() {
     let told = |settings: Value| SimulatorSettings::read(&settings).unwrap_err().to_string();
