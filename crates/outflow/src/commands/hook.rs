@@ -1,6 +1,6 @@
 //! `outflow hook`: what an action does when a mapping is saved, such as making a list, and its outputs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kit::{Action, Hook};
@@ -52,6 +52,20 @@ impl HookCommand {
         let action = facts.action(&mapping.action).ok_or_else(missing)?;
         let hook = chosen(action, part, self.hook.as_deref())?;
         let inputs = inputs(part, &mapping, hook)?;
+        let file = part.origin.file.clone();
+        let path = part.origin.path_in_file(&format!("fields.{}", hook.slug));
+        let paste = format!("below `{path}` in `{}`", file.display());
+        if self.write {
+            // What a hook makes cannot be made a second time, so that its outputs need a place before it runs.
+            let nothing = Value::Object(serde_json::Map::new());
+            placed(&project.settings.folder.join(&file), &path, &nothing).map_err(|reason| {
+                Failure::new(format!(
+                    "the outputs cannot be written into `{}`: {reason}; nothing was run",
+                    file.display()
+                ))
+                .hint(format!("run it without `--write` and put the outputs {paste}"))
+            })?;
+        }
         let wire = mapping.connection.wire.for_call();
         let outputs =
             mapping.connection.destination.save_mapping(&mapping.action, &hook.slug, &inputs, &wire).await.map_err(
@@ -61,11 +75,8 @@ impl HookCommand {
                 },
             )?;
         let outputs = Value::from(&outputs);
-        let file = part.origin.file.clone();
-        let path = part.origin.path_in_file(&format!("fields.{}", hook.slug));
         let result = |written: bool| json!({ "mapping": self.mapping, "hook": hook.slug, "outputs": outputs, "file": file, "written": written });
         let yaml = outputs_yaml(&outputs, 0, "\n");
-        let paste = format!("below `{path}` in `{}`", file.display());
         if !self.write {
             context.output.result(&result(false), |paint| {
                 format!("{yaml}\n{}", paint.dim(&format!("Put these {paste}, or run it with `--write`.")))
@@ -74,7 +85,9 @@ impl HookCommand {
         }
         if let Err(reason) = written(&project.settings.folder.join(&file), &path, &outputs) {
             // What was made in the tool is known only here, so it is told in any case.
-            context.output.result(&result(false), |_| yaml.clone());
+            let mut told = result(false);
+            told["reason"] = reason.as_str().into();
+            context.output.result(&told, |_| yaml.clone());
             let failure = Failure::new(format!("the outputs were not written into `{}`: {reason}", file.display()));
             return match context.output.is_json() {
                 true => Ok(Exit::Failed),
@@ -158,13 +171,18 @@ fn inputs(part: &ProjectMapping, mapping: &Mapping, hook: &Hook) -> Result<recor
     }
 }
 
-/// Puts the outputs into the file, whole or not at all.
-fn written(file: &Path, path: &str, outputs: &Value) -> Result<(), String> {
-    let unwritable = |error: std::io::Error| error.to_string();
-    // A link stays one.
-    let file = file.canonicalize().map_err(unwritable)?;
-    let text = std::fs::read_to_string(&file).map_err(unwritable)?;
+/// The file itself, where a link leads to it, and its text with the outputs.
+fn placed(file: &Path, path: &str, outputs: &Value) -> Result<(PathBuf, String), String> {
+    let unreadable = |error: std::io::Error| error.to_string();
+    let file = file.canonicalize().map_err(unreadable)?;
+    let text = std::fs::read_to_string(&file).map_err(unreadable)?;
     let text = with_outputs(&text, path, outputs).map_err(|reason| reason.to_string())?;
+    Ok((file, text))
+}
+
+/// Puts the outputs into the file, whole or not at all. A link stays one.
+fn written(file: &Path, path: &str, outputs: &Value) -> Result<(), String> {
+    let (file, text) = placed(file, path, outputs)?;
     let temporary = file.with_extension("yaml.new");
     let replace = || {
         std::fs::write(&temporary, &text)?;
@@ -173,6 +191,6 @@ fn written(file: &Path, path: &str, outputs: &Value) -> Result<(), String> {
     };
     replace().map_err(|error| {
         let _ = std::fs::remove_file(&temporary);
-        unwritable(error)
+        error.to_string()
     })
 }

@@ -102,7 +102,7 @@ fn what_the_tool_refuses_is_told_with_its_answer() {
     let (_tool, project) = intercom(&json!({ "faults": [{ "fault": 503, "every": 1 }] }));
     let run = project.run(&["test", "customers"]);
     assert_eq!(run.exit, 1, "{}", run.out);
-    assert!(run.out.contains("The requests cannot be shown: "), "{}", run.out);
+    assert!(run.out.contains("No whole request: "), "{}", run.out);
     let sent = project.json(&["test", "customers", "--send"]);
     assert_ne!(sent["sent"]["outcome"], "delivered", "{sent}");
     // A plan is worth having without them.
@@ -271,18 +271,27 @@ fields:
 }
 
 #[test]
-fn without_a_safe_place_the_outputs_are_to_be_pasted() {
+fn without_a_safe_place_for_its_outputs_a_hook_is_not_run() {
     let tool = Tool::start("braze", json!({}), &json!({}));
     let project = catalog(&tool);
     let flow = "model: customers\ndestination: crm\naction: upsertCatalogItem\nmode: upsert\nfields: {item_id: x, onMappingSave: {inputs: {operation: select, selected_catalog_name: a}}}\n";
     project.write("mappings/customers.yaml", flow);
     let run = project.run(&["hook", "customers", "--write"]);
     assert_eq!(run.exit, 1);
-    assert!(run.out.contains("outputs:\n  catalog_name: \"a\""), "{}", run.out);
+    assert_eq!(run.out, "");
     assert!(run.err.contains("not written line by line"), "{}", run.err);
     assert!(run.err.contains("below `fields.onMappingSave` in `mappings/customers.yaml`"), "{}", run.err);
+    let told = project.json(&["hook", "customers", "--write"])["error"].to_string();
+    assert!(told.contains("not written line by line"), "{told}");
     assert_eq!(project.read("mappings/customers.yaml"), flow);
-    // Without --write it is not even tried.
+    let create = flow.replace(
+        "operation: select, selected_catalog_name: a",
+        "operation: create, created_catalog_name: a, columns: [{name: email, type: string}]",
+    );
+    project.write("mappings/customers.yaml", &create);
+    assert_eq!(project.run(&["hook", "customers", "--write"]).exit, 1);
+    assert_eq!(tool.server.counts().0, 0, "nothing was made in the tool");
+    // Without --write no place is needed.
     assert_eq!(project.json(&["hook", "customers"])["written"], false);
 
     // A mapping in the project's own file is written like any other.
