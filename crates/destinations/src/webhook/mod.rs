@@ -58,7 +58,12 @@ impl Destination for Webhook {
 
     async fn deliver(&self, batch: &Batch, wire: &Wire) -> Result<Vec<Outcome>, DeliveryError> {
         let Some(first) = batch.records.first() else { return Ok(Vec::new()) };
-        let refuse = |message: String| Ok(vec![Outcome::rejected("bad_request", message); batch.records.len()]);
+        // Where headers are no batch key, a bad one of the first record is no fault of the others.
+        let alike = batch.records.iter().all(|record| record.fields.get("headers") == first.fields.get("headers"));
+        let refuse = |message: String| match alike {
+            true => Ok(vec![Outcome::rejected("bad_request", message); batch.records.len()]),
+            false => Err(DeliveryError::Refused { code: "bad_request".to_owned(), message }),
+        };
         let request = match self.request(batch, first) {
             Ok(request) => request,
             Err(message) => return refuse(message),
