@@ -42,7 +42,7 @@ pub use limiter::Limiter;
 pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
 pub use oauth::{Authorization, Declined, Grant, OAuth, Redirected, Redirects, TokenStore, Tokens};
 pub use pace::Pace;
-pub use preview::preview_requests;
+pub use preview::{preview_divided, preview_requests};
 pub use redaction::{REDACTED, Redaction, form_encoded};
 pub use request::Request;
 pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding, hmac_hex};

@@ -1,21 +1,35 @@
 //! The requests that a batch would make, without making them.
 
-use crate::load::json_bytes;
+use crate::load::{call_limits, group, json_bytes};
 use crate::{Batch, BatchLimits, DeliveryError, Destination, Exchange, Wire};
 
-/// What would be sent for the batch, divided as the loader would divide it. Credentials are shown as `[secret]`.
+/// What would be sent for the batch, divided as the loader would divide it by the action's limits. Credentials are
+/// shown as `[secret]`.
 ///
 /// # Errors
-/// The batch cannot be made into requests (`Settings`).
+/// The batch cannot be made into requests (`Settings`), or what must be looked up for them cannot be.
 pub async fn preview_requests(
     destination: &dyn Destination,
     wire: &Wire,
     batch: &Batch,
 ) -> Result<Vec<Exchange>, DeliveryError> {
+    preview_divided(destination, wire, batch, (None, &[])).await
+}
+
+/// As [`preview_requests`], divided as well by a mapping's own limits and by the fields that its records must agree in.
+///
+/// # Errors
+/// As [`preview_requests`].
+pub async fn preview_divided(
+    destination: &dyn Destination,
+    wire: &Wire,
+    batch: &Batch,
+    (own, batch_keys): (Option<BatchLimits>, &[String]),
+) -> Result<Vec<Exchange>, DeliveryError> {
     let limits = destination.facts().action(&batch.action).map_or(BatchLimits::default(), |action| action.batch);
-    let limits = if batch.batching { limits } else { BatchLimits { records_max: 1, ..limits } };
+    let limits = call_limits(limits, own, batch.batching);
     let mut found = Vec::new();
-    for part in divided(destination, batch, limits) {
+    for part in divided(destination, batch, limits, batch_keys) {
         let preview = wire.for_preview();
         match destination.deliver(&part, &preview).await {
             // Some records may be refused before anything is sent.
@@ -27,10 +41,10 @@ pub async fn preview_requests(
     Ok(found)
 }
 
-fn divided(destination: &dyn Destination, batch: &Batch, limits: BatchLimits) -> Vec<Batch> {
+fn divided(destination: &dyn Destination, batch: &Batch, limits: BatchLimits, batch_keys: &[String]) -> Vec<Batch> {
     let mut parts: Vec<(String, usize, Batch)> = Vec::new();
     for record in &batch.records {
-        let group = destination.group(&batch.action, record);
+        let group = group(destination, &batch.action, record, batch_keys);
         let bytes = json_bytes(&record.fields) + 1;
         let last = parts.iter_mut().rev().find(|(of, ..)| *of == group);
         match last {

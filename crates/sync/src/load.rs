@@ -183,7 +183,7 @@ impl Engine {
     }
 }
 
-fn own_limits(mapping: &Mapping) -> Option<BatchLimits> {
+pub(crate) fn own_limits(mapping: &Mapping) -> Option<BatchLimits> {
     if mapping.records_max.is_none() && mapping.bytes_max.is_none() {
         return None;
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use changes::{ChangeSet, Unusable};
-use kit::{Batch, DeliveryError, Payload, preview_requests};
+use kit::{Batch, DeliveryError, Payload, preview_divided};
 use records::{Counts, Operation, SyncId, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::{
     UnusableRecord,
     compare::{Comparing, Extracted, Target},
     engine::{blocking, places},
+    load::own_limits,
     map::{self, Mapped},
     plan_file::{self, Saved},
     problem::chain,
@@ -142,7 +143,8 @@ impl Engine {
         let (mut requests, mut requests_problem) = (Vec::new(), None);
         if !batch.records.is_empty() {
             let Connection { destination, wire, .. } = &mapping.connection;
-            match preview_requests(destination.as_ref(), wire, &batch).await {
+            let division = (own_limits(mapping), mapping.batch_keys.as_slice());
+            match preview_divided(destination.as_ref(), wire, &batch, division).await {
                 Ok(shown) => requests = shown,
                 Err(error @ DeliveryError::Settings { .. }) => return Err(Problem::new("preview", chain(&error))),
                 // Something could not be looked up in the tool; the rest of the plan does not depend on it.

@@ -63,6 +63,7 @@ fn is_success(said: &Value, count: usize) -> bool {
     match said {
         // It would be the same if only some of several were valid.
         Value::Int(1) => count == 1,
+        // A list goes out strict: if an entry of it is wrong, the answer is a 400 that names it.
         _ => no_error && said.get("status").and_then(Value::as_i64) == Some(1),
     }
 }

@@ -1,8 +1,8 @@
 //! Previews of actions that look something up before they write: they show the request that writes, as it would be,
 //! and change nothing.
 
-use kit::testing::{batch, payload};
-use kit::{Batch, DeliveryError, Exchange, preview_requests};
+use kit::testing::{TestClock, batch, payload};
+use kit::{Batch, DeliveryError, Exchange, Wire, preview_requests};
 use mapping::SyncMode;
 use serde_json::{Value, json};
 
@@ -225,4 +225,28 @@ async fn a_lookup_that_fails_is_told() {
     let batch = batch("identifyContact", SyncMode::Upsert, vec![payload(0, contact.into())]);
     let error = preview_requests(intercom.destination.as_ref(), &intercom.wire, &batch).await.unwrap_err();
     assert!(matches!(error, DeliveryError::CredentialsRefused { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_preview_is_divided_as_a_load_by_the_mappings_own_limits_and_keys() {
+    let settings = json!({});
+    let destination = destinations::connect("webhook", &settings, &Value::Null).unwrap();
+    let wire = Wire::open(destination.wire_settings(), TestClock::new()).unwrap();
+    let record = |index: u64, list: &str| {
+        payload(
+            index,
+            json!({ "url": "https://receiver.example/", "method": "POST", "headers": { "list": list }, "data": {} })
+                .into(),
+        )
+    };
+    let batch = batch("send", SyncMode::Upsert, vec![record(0, "a"), record(1, "a"), record(2, "b")]);
+    let by_headers = ["headers".to_owned()];
+    let two = Some(kit::BatchLimits { records_max: 2, bytes_max: usize::MAX });
+    let one = Some(kit::BatchLimits { records_max: 1, bytes_max: usize::MAX });
+    for (own, keys, requests) in
+        [(None, &[][..], 1), (None, &by_headers[..], 2), (two, &[][..], 2), (one, &by_headers[..], 3)]
+    {
+        let shown = kit::preview_divided(destination.as_ref(), &wire, &batch, (own, keys)).await.unwrap();
+        assert_eq!(shown.len(), requests);
+    }
 }

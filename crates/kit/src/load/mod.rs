@@ -125,14 +125,7 @@ pub async fn load(
     let Some(action) = plan.destination.facts().action(&plan.action) else {
         return Err(LoadStop::Settings { message: format!("the destination has no action `{}`", plan.action) });
     };
-    let limits = match plan.batch {
-        Some(own) => BatchLimits {
-            records_max: own.records_max.clamp(1, action.batch.records_max),
-            bytes_max: own.bytes_max.clamp(1, action.batch.bytes_max),
-        },
-        None => action.batch,
-    };
-    let limits = if plan.batching { limits } else { BatchLimits { records_max: 1, ..limits } };
+    let limits = call_limits(action.batch, plan.batch, plan.batching);
     let most_works = plan.wire.limiter().pace.most() + 2;
     let loading = Loading {
         plan,
@@ -150,6 +143,25 @@ pub async fn load(
         most_works,
     };
     loading.run(input, output, cancel).await
+}
+
+/// What one call takes: the action's limits, a mapping's own below them, one record without batching.
+pub(crate) fn call_limits(action: BatchLimits, own: Option<BatchLimits>, batching: bool) -> BatchLimits {
+    let limits = own.map_or(action, |own| BatchLimits {
+        records_max: own.records_max.clamp(1, action.records_max),
+        bytes_max: own.bytes_max.clamp(1, action.bytes_max),
+    });
+    if batching { limits } else { BatchLimits { records_max: 1, ..limits } }
+}
+
+/// What the records of one call agree in: what the destination demands, and the values of those fields.
+pub(crate) fn group(destination: &dyn Destination, action: &str, payload: &Payload, batch_keys: &[String]) -> String {
+    let mut group = destination.group(action, payload);
+    for key in batch_keys {
+        group.push('\n');
+        payload.fields.get(key).unwrap_or(&Value::Null).write_json(&mut group);
+    }
+    group
 }
 
 struct Loading<'a> {
@@ -256,11 +268,7 @@ impl Loading<'_> {
             self.fates.push_back(Fate { index: payload.index, key: payload.key, outcome, attempts: 0, exchange: None });
             return;
         }
-        let mut group = self.plan.destination.group(&self.plan.action, &payload);
-        for key in &self.plan.batch_keys {
-            group.push('\n');
-            payload.fields.get(key).unwrap_or(&Value::Null).write_json(&mut group);
-        }
+        let group = group(self.plan.destination.as_ref(), &self.plan.action, &payload, &self.plan.batch_keys);
         self.ready.extend(self.batcher.add(group, payload, bytes));
     }
 
