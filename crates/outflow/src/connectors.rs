@@ -3,32 +3,56 @@
 use std::{path::Path, sync::Arc};
 
 use kit::simulator::Simulator;
-use kit::{Destination, Facts, SettingsError, Source, SourceError, TokenStore, Wire, WireSettings};
-use records::Clock;
+use kit::{Destination, Facts, SettingsError, Source, SourceError};
+use project::{Connectors, Forms};
 use serde_json::Value;
 
 /// Settings that name a place on this computer; a relative one is meant from the project's folder.
 const PLACES: [&str; 2] = ["path", "folder"];
 
-/// The kinds of sources.
-pub(crate) fn source_types() -> &'static [&'static str] {
-    sources::SLUGS
+/// The forms of project files, with the settings of all connectors.
+pub(crate) fn forms() -> Forms {
+    Forms::new(Arc::new(BuiltIn))
 }
 
-/// The JSON Schema of a kind's settings.
-pub(crate) fn source_settings_schema(kind: &str) -> Value {
-    sources::settings_schema(kind).unwrap_or_default()
-}
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct BuiltIn;
 
-/// The secrets among a source's settings.
-pub(crate) fn source_secrets(kind: &str, settings: &Value) -> Vec<String> {
-    let text = |key: &&str| settings.get(*key).and_then(Value::as_str).map(str::to_owned);
-    sources::secrets(kind).iter().filter_map(text).collect()
-}
+impl Connectors for BuiltIn {
+    fn source_types(&self) -> &[&str] {
+        sources::SLUGS
+    }
 
-/// A source with these settings.
-pub(crate) fn source(kind: &str, settings: &Value, folder: &Path) -> Result<Arc<dyn Source>, SourceError> {
-    sources::connect(kind, &placed(settings, folder))
+    fn source_settings_schema(&self, kind: &str) -> Value {
+        sources::settings_schema(kind).unwrap_or_default()
+    }
+
+    fn source_secret_settings(&self, kind: &str) -> &[&str] {
+        sources::secrets(kind)
+    }
+
+    fn source(&self, kind: &str, settings: &Value, folder: &Path) -> Result<Arc<dyn Source>, SourceError> {
+        sources::connect(kind, &placed(settings, folder))
+    }
+
+    fn destination_facts(&self) -> Vec<Facts> {
+        destination_facts()
+    }
+
+    fn facts(&self, kind: &str) -> Option<Facts> {
+        destinations::facts(kind)?.ok()
+    }
+
+    fn destination(
+        &self,
+        kind: &str,
+        settings: &Value,
+        options: Option<&Value>,
+        folder: &Path,
+    ) -> Result<Arc<dyn Destination>, SettingsError> {
+        destinations::connect(kind, &placed(settings, folder), options.unwrap_or(&Value::Null))
+    }
 }
 
 /// The facts of all kinds of destinations.
@@ -50,34 +74,6 @@ pub(crate) fn simulator_maker(
     destinations::simulator_maker(kind, settings)
 }
 
-/// The secrets among a destination's settings.
-pub(crate) fn destination_secrets(kind: &str, settings: &Value) -> Vec<String> {
-    destinations::facts(kind).and_then(Result::ok).map_or_else(Vec::new, |facts| facts.secrets(settings))
-}
-
-/// A destination with these settings, and what a mapping sets for itself.
-pub(crate) fn destination(
-    kind: &str,
-    settings: &Value,
-    options: Option<&Value>,
-    folder: &Path,
-) -> Result<Arc<dyn Destination>, SettingsError> {
-    destinations::connect(kind, &placed(settings, folder), options.unwrap_or(&Value::Null))
-}
-
-/// The way to a destination. What it records shows none of the secrets; tokens that were granted are in `tokens`.
-pub(crate) fn wire(
-    destination: &dyn Destination,
-    secrets: &[String],
-    tokens: Arc<dyn TokenStore>,
-    clock: Arc<dyn Clock>,
-) -> Result<Wire, SettingsError> {
-    let mut settings: WireSettings = destination.wire_settings();
-    settings.secrets.extend_from_slice(secrets);
-    settings.auth.keep_in(tokens);
-    Wire::open(settings, clock)
-}
-
 fn placed(settings: &Value, folder: &Path) -> Value {
     let mut settings = settings.clone();
     for key in PLACES {
@@ -86,4 +82,32 @@ fn placed(settings: &Value, folder: &Path) -> Value {
         }
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_published_schema_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/outflow.schema.json");
+        let printed = format!("{}\n", serde_json::to_string_pretty(forms().schema()).unwrap());
+        let published = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(printed == published, "write it anew: outflow schema > schema/outflow.schema.json");
+    }
+
+    #[test]
+    fn a_kind_that_is_not_there_is_told_with_all_that_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("destinations/fax.yaml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(folder.path().join("outflow.yaml"), "version: 1\n").unwrap();
+        std::fs::write(file, "type: fax\n").unwrap();
+        let problems = project::Project::read(folder.path(), &|_| None, &forms()).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let known = destinations::SLUGS.map(|slug| format!("`{slug}`")).join(", ");
+        assert_eq!(told, [format!("destinations/fax.yaml:1:7: `type`: `fax` is not known; it must be one of {known}")]);
+    }
 }

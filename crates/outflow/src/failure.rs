@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
+use project::Problems;
 use serde_json::{Value, json};
-
-use crate::project::Problems;
 
 /// The exit codes, as `--help` and `docs/command-line.md` list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

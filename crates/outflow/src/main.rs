@@ -10,9 +10,7 @@ mod interrupt;
 mod operations;
 mod output;
 mod progress;
-mod project;
 mod render;
-mod reserved;
 mod surroundings;
 mod wiring;
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use changes::NoSteps;
+use project::{Project, Settings};
 use records::SyncId;
 use serde::Deserialize;
 use store::{History, Store};
@@ -14,9 +15,8 @@ use sync::{Engine, Mapping};
 
 use crate::{
     failure::Failure,
-    project::{Project, Settings},
     surroundings::{SystemClock, SystemRandom},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// The file of the control store in the data folder.
@@ -69,13 +69,13 @@ impl<'p> Operations<'p> {
 
     /// These mappings, compiled and ready.
     pub(crate) fn mappings(&self, names: &[String]) -> Result<Vec<Arc<Mapping>>, Failure> {
-        let mappings = Wiring::new(self.project).mappings(names)?;
+        let mappings = wiring(self.project).mappings(names)?;
         Ok(mappings.into_iter().map(Arc::new).collect())
     }
 
     /// The one mapping of that name.
     pub(crate) fn mapping(&self, name: &str) -> Result<Arc<Mapping>, Failure> {
-        Ok(Arc::new(Wiring::new(self.project).mapping(name)?))
+        Ok(Arc::new(wiring(self.project).mapping(name)?))
     }
 
     /// The sync that is meant by an id or the beginning of one, and its mapping.

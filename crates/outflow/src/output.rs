@@ -5,13 +5,13 @@ use std::{
     sync::RwLock,
 };
 
+use project::Secrets;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     arguments::{Format, Global},
     failure::Failure,
-    project::Secrets,
     render::{self, Paint},
     surroundings,
 };

@@ -3,6 +3,7 @@
 use clap::Args;
 use kit::{Auth, Query, Wire};
 use mapping::Columns;
+use project::{Part, Problem, Problems, Project, Wiring, listed, suggestion};
 use records::{KeyColumns, Schema};
 use serde::Serialize;
 use serde_json::json;
@@ -10,9 +11,8 @@ use serde_json::json;
 use super::Context;
 use crate::{
     failure::{Exit, Failure, chain},
-    project::{Part, Problem, Problems, Project, listed, suggestion},
-    render, reserved,
-    wiring::Wiring,
+    render,
+    wiring::wiring,
 };
 
 /// Look for everything that is wrong before a sync: files, connections, queries, mappings. Nothing is sent.
@@ -45,7 +45,7 @@ pub(crate) struct Finding {
 impl Check {
     pub(crate) async fn run(self, context: &Context<'_>) -> Result<Exit, Failure> {
         let project = context.project()?;
-        let mut checking = Checking { project: &project, wiring: Wiring::new(&project), findings: Vec::new() };
+        let mut checking = Checking { project: &project, wiring: wiring(&project), findings: Vec::new() };
         for source in &project.sources {
             checking.source(&source.origin.name, self.offline).await;
         }
@@ -183,7 +183,7 @@ impl Checking<'_> {
                 }
             }
             if let Some(part) = self.project.mapping(name) {
-                for hook in reserved::hooks_without_outputs(&part.form.fields) {
+                for hook in project::hooks_without_outputs(&part.form.fields) {
                     let message = format!("it has inputs and no outputs yet; run `outflow hook {name} --write`");
                     problems.push(part.origin.problem(&format!("fields.{hook}"), message));
                 }

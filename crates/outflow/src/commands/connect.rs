@@ -12,7 +12,7 @@ use crate::{
     credentials::CredentialsFile,
     failure::{Exit, Failure},
     surroundings::{self, SystemRandom},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// Grant access to a destination in a browser (OAuth 2), so that syncs can sign in to it.
@@ -48,7 +48,7 @@ impl Connect {
         let project = context.project()?;
         let names: Vec<&str> = project.destinations.iter().map(|part| part.origin.name.as_str()).collect();
         super::known("destination", &self.destination, &names)?;
-        let connection = Wiring::new(&project).connection(&self.destination)?;
+        let connection = wiring(&project).connection(&self.destination)?;
         let store = Arc::new(CredentialsFile::new(&project.settings.data, &self.destination));
         let mut wire_settings = connection.destination.wire_settings();
         wire_settings.auth.keep_in(store.clone());

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kit::{Action, Hook};
 use mapping::{Columns, Event, Fields, Options, Program};
+use project::{Problems, ProjectMapping, listed, outputs_yaml, suggestion, with_outputs};
 use serde_json::{Value, json};
 use sync::Mapping;
 
 use super::Context;
 use crate::{
     failure::{Exit, Failure},
-    project::{Problems, ProjectMapping, listed, outputs_yaml, suggestion, with_outputs},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// Run a hook of a mapping's action: it picks or makes something in the tool, such as a list, and gives its outputs.
@@ -45,7 +45,7 @@ impl HookCommand {
         let project = context.project()?;
         let names = super::chosen(&project, std::slice::from_ref(&self.mapping))?;
         super::switched_on(&project, &names)?;
-        let mapping = Wiring::new(&project).mapping(&self.mapping)?;
+        let mapping = wiring(&project).mapping(&self.mapping)?;
         let missing = || Failure::new(format!("there is no mapping `{}`", self.mapping));
         let part = project.mapping(&self.mapping).ok_or_else(missing)?;
         let facts = mapping.connection.destination.facts();

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use project::PROJECT_FILE;
 use serde_json::json;
 
 use super::Context;
-use crate::{
-    failure::{Exit, Failure},
-    project::PROJECT_FILE,
-};
+use crate::failure::{Exit, Failure};
 
 /// Write a small commented project that works as it stands.
 ///

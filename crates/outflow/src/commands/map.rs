@@ -8,12 +8,12 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 use mapping::{Event, Program, cases::Case};
+use project::Node;
 use records::{Clock as _, Value};
 
 use super::Context;
 use crate::{
     failure::{Exit, Failure, chain},
-    project::Node,
     surroundings::SystemClock,
 };
 
@@ -99,7 +99,7 @@ fn run_events(mapping: &Path, events: &Path, now: Option<Timestamp>, context: &C
         for problem in problems {
             let path = problem.place.trim_start_matches('/').replace('/', ".");
             let place = fields.place_of(&path);
-            failure.problems.push(crate::project::Problem::new(mapping, place, path, problem.message));
+            failure.problems.push(project::Problem::new(mapping, place, path, problem.message));
         }
         failure
     })?;

@@ -22,13 +22,14 @@ mod trace;
 
 pub(crate) use check::Finding;
 use clap::Subcommand;
+use project::{Project, Settings, suggestion};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Global,
+    connectors,
     failure::{Exit, Failure},
     output::Output,
-    project::{Project, Settings, suggestion},
     surroundings,
 };
 
@@ -65,7 +66,7 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The project, all of it read and checked; its secrets are hidden from now on.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
-        let project = Project::read(&self.global.project, &surroundings::variable)?;
+        let project = Project::read(&self.global.project, &surroundings::variable, &connectors::forms())?;
         self.output.hide(&project.secrets);
         Ok(project)
     }
@@ -76,7 +77,7 @@ impl Context<'_> {
         if let Ok(project) = self.project() {
             return Ok(project.settings);
         }
-        Ok(Settings::read(&self.global.project, &surroundings::variable)?)
+        Ok(Settings::read(&self.global.project, &surroundings::variable, &connectors::forms())?)
     }
 }
 
@@ -120,7 +121,7 @@ fn chosen(project: &Project, names: &[String]) -> Result<Vec<String>, Failure> {
         });
         return Ok(chosen);
     }
-    let is_on = |mapping: &&crate::project::ProjectMapping| {
+    let is_on = |mapping: &&project::ProjectMapping| {
         let destination = project.destination(&mapping.form.destination);
         mapping.form.enabled != Some(false) && destination.is_none_or(|destination| destination.enabled)
     };

@@ -2,15 +2,15 @@
 
 use clap::Args;
 use kit::Query;
+use project::Problems;
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Context;
 use crate::{
     failure::{Exit, Failure},
-    project::Problems,
     render::{self, Rows},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// Show the first rows of a model, as its source gives them now.
@@ -33,7 +33,7 @@ impl Preview {
         let project = context.project()?;
         let names: Vec<&str> = project.models.iter().map(|model| model.origin.name.as_str()).collect();
         super::known("model", &self.model, &names)?;
-        let model = Wiring::new(&project).model(&self.model)?;
+        let model = wiring(&project).model(&self.model)?;
         let part = project.model(&self.model);
         let located = |error: kit::SourceError| match (error.place(), part) {
             (Some(place), Some(part)) => {

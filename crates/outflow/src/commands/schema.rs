@@ -1,11 +1,15 @@
 //! `outflow schema`: the JSON Schema of project files.
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
+use project::Part;
 
 use super::Context;
 use crate::{
+    connectors,
     failure::{Exit, Failure},
-    project::{Part, part_schema, project_schema},
 };
 
 /// Print the JSON Schema of project files, for editors and for checks in CI.
@@ -21,13 +25,14 @@ Example, for an editor with the YAML language server:
   outflow schema --part mapping > mapping.schema.json    # for files in mappings/")]
 pub(crate) struct Schema {
     /// The schema of one part's own file, such as `mappings/NAME.yaml`.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Part::ALL.map(Part::noun)).try_map(|noun| noun.parse::<Part>()))]
     part: Option<Part>,
 }
 
 impl Schema {
     pub(crate) fn run(self, context: &Context<'_>) -> Result<Exit, Failure> {
-        let schema = self.part.map_or_else(project_schema, part_schema);
+        let forms = connectors::forms();
+        let schema = self.part.map_or_else(|| forms.schema().clone(), |part| forms.part_schema(part));
         // The schema is JSON whatever the output is to be.
         context.output.line(&serde_json::to_string_pretty(&schema).unwrap_or_default());
         Ok(Exit::Done)

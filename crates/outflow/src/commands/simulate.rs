@@ -7,6 +7,7 @@ use kit::{
     Facts, Setting, SettingKind, SettingsError,
     simulator::{Report, SimulatorServer, SimulatorSettings},
 };
+use project::suggestion;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -14,7 +15,6 @@ use super::Context;
 use crate::{
     connectors,
     failure::{Exit, Failure},
-    project::suggestion,
     render,
 };
 

@@ -7,14 +7,15 @@ mod truth;
 use std::path::Path;
 
 use clap::Parser as _;
+use project::Project;
 use serde_json::json;
 
 use crate::{
     arguments::Arguments,
     commands::{self, Context},
+    connectors,
     failure::{Exit, Failure},
     output::Output,
-    project::Project,
     render::{Paint, counted},
     surroundings,
 };
@@ -76,7 +77,7 @@ pub(crate) async fn run(folder: &Path, customers: u32, serve: bool, context: &Co
     exit = exit.worse(told.command(folder, &["trace", "customers", &key], context).await?);
 
     told.title("Is it true? The endpoint's records, compared with the models' rows");
-    let project = Project::read(folder, &surroundings::variable)?;
+    let project = Project::read(folder, &surroundings::variable, &connectors::forms())?;
     let mut equal = true;
     let mut compared = Vec::new();
     for (model, collection) in [("customers", "contacts"), ("orders", "deals")] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kit::Query;
+use project::Project;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -11,9 +12,8 @@ use super::endpoint::Endpoint;
 use crate::{
     commands::Context,
     failure::Failure,
-    project::Project,
     render::{Paint, Rows, number},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// How a model and a collection compare.
@@ -55,7 +55,7 @@ pub(super) async fn compare(
     context: &Context<'_>,
 ) -> Result<Compared, Failure> {
     let failed = |error: kit::SourceError| Failure::new(format!("the model `{name}` cannot be read")).because(error);
-    let model = Wiring::new(project).model(name)?;
+    let model = wiring(project).model(name)?;
     let query = Query { text: model.query.clone(), rows_max: None };
     let schema = model.source.describe(&query).await.map_err(failed)?;
     let (sender, mut receiver) = mpsc::channel(4);

@@ -2,15 +2,15 @@
 
 use clap::Args;
 use kit::{Action, ChoiceQuery, DynamicChoice, Hook};
+use project::suggestion;
 use serde_json::{Value, json};
 
 use super::action_of;
 use crate::{
     commands::{Context, known},
     failure::{Exit, Failure},
-    project::suggestion,
     render::{self, dynamic_fields},
-    wiring::Wiring,
+    wiring::wiring,
 };
 
 /// List the values that a field may have, as the tool knows them: its lists, object types, properties.
@@ -59,7 +59,7 @@ impl Choices {
         let names: Vec<&str> =
             project.destinations.iter().map(|destination| destination.origin.name.as_str()).collect();
         known("destination", &self.name, &names)?;
-        let connection = Wiring::new(&project).connection(&self.name)?;
+        let connection = wiring(&project).connection(&self.name)?;
         let facts = connection.destination.facts();
         let action = action_of(facts, &self.action)?;
         let hook = self.hook.as_deref().map(|slug| hook_of(action, slug)).transpose()?;

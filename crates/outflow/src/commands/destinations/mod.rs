@@ -7,12 +7,12 @@ mod test;
 
 use clap::{Args, Subcommand};
 use kit::Facts;
+use project::suggestion;
 
 use super::Context;
 use crate::{
     connectors,
     failure::{Exit, Failure},
-    project::suggestion,
 };
 
 /// Look up what Outflow can deliver to: its settings, actions and fields, and what an account has to choose from.

@@ -4,13 +4,13 @@ use std::{io::Read as _, path::PathBuf};
 
 use clap::Args;
 use kit::recorded::{CaseReport, RecordedError};
+use project::suggestion;
 use serde_json::{Value, json};
 
 use super::facts_of;
 use crate::{
     commands::Context,
     failure::{Exit, Failure},
-    project::suggestion,
     render,
 };
 
@@ -48,7 +48,7 @@ impl Test {
         let all: Vec<&str> = reports.iter().map(|report| report.id.as_str()).collect();
         for id in &self.ids {
             if !all.contains(&id.as_str()) {
-                let near = if all.len() > 8 { crate::project::nearest(id, &all) } else { None };
+                let near = if all.len() > 8 { project::nearest(id, &all) } else { None };
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if all.len() > 8 => format!("it has {} others", all.len()),

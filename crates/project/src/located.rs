@@ -7,24 +7,24 @@ use serde_saphyr::Spanned;
 
 /// A place in a file, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
 }
 
 impl Place {
-    pub(crate) const START: Self = Self { line: 1, column: 1 };
+    pub const START: Self = Self { line: 1, column: 1 };
 }
 
 /// One value of a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) place: Place,
-    pub(crate) content: Content,
+pub struct Node {
+    pub place: Place,
+    pub content: Content,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Content {
+pub enum Content {
     Null,
     Flag(bool),
     Number(serde_json::Number),
@@ -35,17 +35,17 @@ pub(crate) enum Content {
 
 /// One key of a map with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) place: Place,
-    pub(crate) node: Node,
+pub struct Entry {
+    pub key: String,
+    pub place: Place,
+    pub node: Node,
 }
 
 /// Text that is not YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SyntaxProblem {
-    pub(crate) place: Place,
-    pub(crate) message: String,
+pub struct SyntaxProblem {
+    pub place: Place,
+    pub message: String,
 }
 
 impl Node {
@@ -53,7 +53,7 @@ impl Node {
     ///
     /// # Errors
     /// The text is not YAML, holds a key twice in one map, or nests or repeats without bounds.
-    pub(crate) fn parse(text: &str) -> Result<Self, SyntaxProblem> {
+    pub fn parse(text: &str) -> Result<Self, SyntaxProblem> {
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         match serde_saphyr::from_str_with_options::<Option<Self>>(text, options) {
             Ok(Some(node)) => Ok(node),
@@ -72,18 +72,18 @@ impl Node {
     }
 
     /// The value under a key of a map.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.node)
     }
 
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
         }
     }
 
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
             _ => None,
@@ -91,7 +91,7 @@ impl Node {
     }
 
     /// Where `path` (`address.city`, `items[2].name`) stands below this node, or the deepest part of it that is there.
-    pub(crate) fn place_of(&self, path: &str) -> Place {
+    pub fn place_of(&self, path: &str) -> Place {
         let mut node = self;
         let mut place = self.place;
         for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
@@ -107,7 +107,7 @@ impl Node {
     }
 
     /// The word for its type in messages.
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match &self.content {
             Content::Null => "nothing",
             Content::Flag(_) => "true or false",
@@ -120,7 +120,7 @@ impl Node {
     }
 
     /// The plain JSON value.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.content {
             Content::Null => Value::Null,

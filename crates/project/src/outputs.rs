@@ -11,7 +11,7 @@ const OUTPUTS: &str = "outputs";
 
 /// Why the outputs cannot be put into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotPlaced {
+pub enum NotPlaced {
     #[error("it is not YAML")]
     NotYaml,
     #[error("the hook is not in it")]
@@ -26,7 +26,7 @@ pub(crate) enum NotPlaced {
 ///
 /// # Errors
 /// The file is written in a way that leaves no safe place for them.
-pub(crate) fn with_outputs(text: &str, path: &str, outputs: &Value) -> Result<String, NotPlaced> {
+pub fn with_outputs(text: &str, path: &str, outputs: &Value) -> Result<String, NotPlaced> {
     let root = Node::parse(text).map_err(|_| NotPlaced::NotYaml)?;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut node = &root;
@@ -68,7 +68,7 @@ pub(crate) fn with_outputs(text: &str, path: &str, outputs: &Value) -> Result<St
 }
 
 /// Outputs as they stand in a mapping's file, each line moved to the right.
-pub(crate) fn outputs_yaml(outputs: &Value, indent: usize, newline: &str) -> String {
+pub fn outputs_yaml(outputs: &Value, indent: usize, newline: &str) -> String {
     let space = " ".repeat(indent);
     let Some(object) = outputs.as_object().filter(|object| !object.is_empty()) else {
         return format!("{space}{OUTPUTS}: {}{newline}", escaped(outputs));

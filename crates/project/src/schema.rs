@@ -1,15 +1,20 @@
 //! The JSON Schema of project files: what `outflow schema` prints, editors use and `check` follows.
 
+use std::{str::FromStr, sync::Arc};
+
 use kit::{Facts, Setting, SettingKind};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::form::{MappingForm, ModelForm, ProjectForm};
-use crate::connectors;
+use super::{
+    connectors::Connectors,
+    form::{MappingForm, ModelForm, ProjectForm},
+    problem::suggestion,
+};
 
 /// The kinds of parts that have a file of their own, or stand below their section in `outflow.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub(crate) enum Part {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
     Source,
     Model,
     Destination,
@@ -17,9 +22,9 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 4] = [Part::Source, Part::Model, Part::Destination, Part::Mapping];
+    pub const ALL: [Part; 4] = [Part::Source, Part::Model, Part::Destination, Part::Mapping];
 
-    pub(crate) fn noun(self) -> &'static str {
+    pub fn noun(self) -> &'static str {
         match self {
             Part::Source => "source",
             Part::Model => "model",
@@ -29,7 +34,7 @@ impl Part {
     }
 
     /// The name of its section and of its folder.
-    pub(crate) fn section(self) -> &'static str {
+    pub fn section(self) -> &'static str {
         match self {
             Part::Source => "sources",
             Part::Model => "models",
@@ -39,8 +44,49 @@ impl Part {
     }
 }
 
-/// The schema of `outflow.yaml`; the parts stand in `$defs` under their nouns.
-pub(crate) fn project_schema() -> Value {
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(noun: &str) -> Result<Self, String> {
+        let known = Self::ALL.map(Self::noun);
+        Self::ALL.into_iter().find(|part| part.noun() == noun).ok_or_else(|| suggestion(noun, &known))
+    }
+}
+
+/// The forms of all definitions, with the settings of the connectors that the program has. Made once.
+#[derive(Debug, Clone)]
+pub struct Forms {
+    connectors: Arc<dyn Connectors>,
+    schema: Arc<Value>,
+}
+
+impl Forms {
+    pub fn new(connectors: Arc<dyn Connectors>) -> Self {
+        let schema = Arc::new(project_schema(connectors.as_ref()));
+        Self { connectors, schema }
+    }
+
+    pub fn connectors(&self) -> &Arc<dyn Connectors> {
+        &self.connectors
+    }
+
+    /// The schema of `outflow.yaml`; the parts stand in `$defs` under their nouns.
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// The schema of one part, on its own, for its own file.
+    pub fn part_schema(&self, part: Part) -> Value {
+        json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": format!("Outflow {}", part.noun()),
+            "$ref": format!("#/$defs/{}", part.noun()),
+            "$defs": self.schema["$defs"],
+        })
+    }
+}
+
+fn project_schema(connectors: &dyn Connectors) -> Value {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
     let mut generator = settings.into_generator();
     generator.subschema_for::<ModelForm>();
@@ -48,28 +94,19 @@ pub(crate) fn project_schema() -> Value {
     let mut schema = generator.into_root_schema_for::<ProjectForm>().to_value();
     schema["title"] = json!("Outflow project");
     schema["required"] = json!(["version"]);
-    let sources: Vec<Value> = connectors::source_types().iter().map(|slug| source_branch(slug)).collect();
-    let facts = connectors::destination_facts();
+    let sources: Vec<Value> = connectors
+        .source_types()
+        .iter()
+        .map(|slug| source_branch(slug, connectors.source_settings_schema(slug)))
+        .collect();
+    let facts = connectors.destination_facts();
     let destinations: Vec<Value> = facts.iter().map(destination_branch).collect();
     schema["$defs"]["source"] = json!({ "description": "A connection to a warehouse or database.", "oneOf": sources });
     schema["$defs"]["destination"] = json!({ "description": "A connection to a tool.", "oneOf": destinations });
     schema
 }
 
-/// The schema of one part, on its own, for its own file.
-pub(crate) fn part_schema(part: Part) -> Value {
-    let mut project = project_schema();
-    let definitions = project["$defs"].take();
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": format!("Outflow {}", part.noun()),
-        "$ref": format!("#/$defs/{}", part.noun()),
-        "$defs": definitions,
-    })
-}
-
-fn source_branch(slug: &str) -> Value {
-    let mut settings = connectors::source_settings_schema(slug);
+fn source_branch(slug: &str, mut settings: Value) -> Value {
     let mut properties = json!({
         "type": { "description": "The kind of warehouse.", "const": slug },
         "description": { "description": "What it is, for people.", "type": "string" },
@@ -137,7 +174,7 @@ fn destination_branch(facts: &Facts) -> Value {
 }
 
 /// The schema of a map of settings as a destination's facts list them.
-pub(crate) fn object_schema(settings: &[Setting]) -> Value {
+fn object_schema(settings: &[Setting]) -> Value {
     let properties: serde_json::Map<String, Value> =
         settings.iter().map(|setting| (setting.key.clone(), setting_schema(setting))).collect();
     let required: Vec<&str> = settings

@@ -18,26 +18,26 @@ pub(crate) struct ProjectForm {
     /// The version of this format: 1.
     #[schemars(schema_with = "version")]
     #[serde(rename = "version")]
-    pub(crate) _version: u32,
+    pub _version: u32,
     /// What the project is called in messages. Default: the name of its folder.
-    pub(crate) name: Option<String>,
-    pub(crate) settings: SettingsForm,
+    pub name: Option<String>,
+    pub settings: SettingsForm,
     /// Connections to warehouses and databases that models run on.
     #[schemars(schema_with = "sources")]
     #[serde(rename = "sources")]
-    pub(crate) _sources: serde::de::IgnoredAny,
+    pub _sources: serde::de::IgnoredAny,
     /// SQL queries, each on one source, with a primary key.
     #[schemars(with = "BTreeMap<String, ModelForm>")]
     #[serde(rename = "models")]
-    pub(crate) _models: serde::de::IgnoredAny,
+    pub _models: serde::de::IgnoredAny,
     /// Connections to tools.
     #[schemars(schema_with = "destinations")]
     #[serde(rename = "destinations")]
-    pub(crate) _destinations: serde::de::IgnoredAny,
+    pub _destinations: serde::de::IgnoredAny,
     /// What goes where: a model to an action of a destination.
     #[schemars(with = "BTreeMap<String, MappingForm>")]
     #[serde(rename = "mappings")]
-    pub(crate) _mappings: serde::de::IgnoredAny,
+    pub _mappings: serde::de::IgnoredAny,
 }
 
 fn version(_: &mut SchemaGenerator) -> Schema {
@@ -58,12 +58,12 @@ fn destinations(_: &mut SchemaGenerator) -> Schema {
 #[schemars(rename = "settings")]
 pub(crate) struct SettingsForm {
     /// Where checkpoints, change sets and history are kept, relative to the project. Default: `.outflow`.
-    pub(crate) data: Option<String>,
+    pub data: Option<String>,
     /// What comparing may hold in memory. Default: `512MiB`.
-    pub(crate) memory: Option<Size>,
+    pub memory: Option<Size>,
     /// What one sync may write to disk before it is sent. Default: `20GiB`.
-    pub(crate) disk: Option<Size>,
-    pub(crate) history: HistoryForm,
+    pub disk: Option<Size>,
+    pub history: HistoryForm,
 }
 
 /// How long the record-level history, which `trace` reads, is kept. Default: without end.
@@ -73,14 +73,14 @@ pub(crate) struct SettingsForm {
 pub(crate) struct HistoryForm {
     /// Days after which entries are dropped.
     #[schemars(range(min = 1))]
-    pub(crate) keep_days: Option<u32>,
+    pub keep_days: Option<u32>,
     /// Size from which on the oldest entries are dropped.
-    pub(crate) keep_bytes: Option<Size>,
+    pub keep_bytes: Option<Size>,
 }
 
 /// A number of bytes, or text such as `512MiB` or `2GB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) u64);
+pub struct Size(pub u64);
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -119,16 +119,16 @@ impl JsonSchema for Size {
 #[schemars(rename = "model")]
 pub(crate) struct ModelForm {
     /// The name of the source it runs on.
-    pub(crate) source: String,
+    pub source: String,
     /// The columns of the primary key: one name, or a list.
-    pub(crate) key: Names,
+    pub key: Names,
     /// What it is about, for people.
     #[serde(default, rename = "description")]
-    pub(crate) _description: Option<String>,
+    pub _description: Option<String>,
     /// One read-only `SELECT`. Either this or `file`.
-    pub(crate) query: Option<String>,
+    pub query: Option<String>,
     /// A file that holds the query, relative to the project. Either this or `query`.
-    pub(crate) file: Option<String>,
+    pub file: Option<String>,
 }
 
 /// One name, or a list of names.
@@ -168,43 +168,43 @@ impl JsonSchema for Names {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "mapping")]
-pub(crate) struct MappingForm {
+pub struct MappingForm {
     /// The name of the model whose records it sends.
-    pub(crate) model: String,
+    pub model: String,
     /// The name of the destination it sends them to.
-    pub(crate) destination: String,
+    pub destination: String,
     /// What the destination does with a record. Default: its only action.
-    pub(crate) action: Option<String>,
+    pub action: Option<String>,
     /// What the destination shall hold afterwards: `mirror` keeps it equal to the model. It also says which records are sent, unless `records` does.
-    pub(crate) mode: Option<mapping::SyncMode>,
+    pub mode: Option<mapping::SyncMode>,
     /// Which records are sent. Without it, those that `mode` speaks of.
-    pub(crate) records: Option<Records>,
+    pub records: Option<Records>,
     /// Only changes that meet this are sent: text such as `properties.plan = "pro"`, or a tree of conditions.
     #[schemars(schema_with = "condition")]
     #[serde(default, rename = "where")]
-    pub(crate) condition: Option<serde_json::Value>,
+    pub condition: Option<serde_json::Value>,
     /// The action's fields, in the mapping language: `email: {"@path": "$.properties.email"}`.
     #[schemars(schema_with = "fields")]
-    pub(crate) fields: serde_json::Value,
+    pub fields: serde_json::Value,
     /// What `$.properties` of a deleted record holds: its `last` delivered values (the default), or `nulls`.
-    pub(crate) deleted_values: Option<DeletedValues>,
+    pub deleted_values: Option<DeletedValues>,
     /// What the checkpoint keeps of a record: the last delivered `values` (the default), or only `keys`.
-    pub(crate) keep: Option<Keep>,
+    pub keep: Option<Keep>,
     #[serde(default)]
-    pub(crate) guards: GuardsForm,
+    pub guards: GuardsForm,
     #[serde(default)]
-    pub(crate) batch: BatchForm,
+    pub batch: BatchForm,
     #[serde(default)]
-    pub(crate) retry: RetryForm,
+    pub retry: RetryForm,
     /// Settings of the destination that this mapping sets for itself; which ones there are depends on its type.
     #[schemars(schema_with = "options")]
     #[serde(default)]
-    pub(crate) options: Option<serde_json::Value>,
+    pub options: Option<serde_json::Value>,
     /// Whether it takes part in `sync --all`. Default: true.
-    pub(crate) enabled: Option<bool>,
+    pub enabled: Option<bool>,
     /// What it is for, for people.
     #[serde(default, rename = "description")]
-    pub(crate) _description: Option<String>,
+    pub _description: Option<String>,
 }
 
 fn condition(_: &mut SchemaGenerator) -> Schema {
@@ -232,7 +232,7 @@ fn options(_: &mut SchemaGenerator) -> Schema {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "records")]
-pub(crate) enum Records {
+pub enum Records {
     Added,
     Updated,
     AddedOrUpdated,
@@ -254,7 +254,7 @@ impl From<Records> for RecordChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "deleted_values")]
-pub(crate) enum DeletedValues {
+pub enum DeletedValues {
     #[default]
     Last,
     Nulls,
@@ -264,7 +264,7 @@ pub(crate) enum DeletedValues {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "keep")]
-pub(crate) enum Keep {
+pub enum Keep {
     #[default]
     Values,
     Keys,
@@ -274,24 +274,24 @@ pub(crate) enum Keep {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "guards")]
-pub(crate) struct GuardsForm {
+pub struct GuardsForm {
     /// Hold when more than this share of the records would be deleted … Default: 20.
     #[schemars(range(min = 0, max = 100))]
-    pub(crate) deletions_percent: Option<f64>,
+    pub deletions_percent: Option<f64>,
     /// … and at least this many. Default: 100.
-    pub(crate) deletions_records_min: Option<u64>,
+    pub deletions_records_min: Option<u64>,
     /// When the model's result is empty and the checkpoint is not. Default: `hold`.
-    pub(crate) on_empty: Option<OnFindingForm>,
+    pub on_empty: Option<OnFindingForm>,
     /// When a column that the mapping uses is not in the model's result. Default: `hold`.
-    pub(crate) on_missing_column: Option<OnFindingForm>,
+    pub on_missing_column: Option<OnFindingForm>,
     /// When the mapping was edited so that records would be sent although they did not change. Default: `hold`.
-    pub(crate) on_edit: Option<OnFindingForm>,
+    pub on_edit: Option<OnFindingForm>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "on_finding")]
-pub(crate) enum OnFindingForm {
+pub enum OnFindingForm {
     Hold,
     Allow,
 }
@@ -309,21 +309,21 @@ impl From<OnFindingForm> for OnFinding {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "batch")]
-pub(crate) struct BatchForm {
+pub struct BatchForm {
     /// Whether records may share a request. Default: true, unless `enable_batching` in the fields says otherwise.
-    pub(crate) enabled: Option<bool>,
+    pub enabled: Option<bool>,
     /// Records in one request, at most.
     #[schemars(range(min = 1))]
-    pub(crate) records_max: Option<u64>,
+    pub records_max: Option<u64>,
     /// Size of one request, at most.
-    pub(crate) bytes_max: Option<Size>,
+    pub bytes_max: Option<Size>,
 }
 
 /// How long what befalls a request in passing (no connection, 5xx, no answer) is tried again.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "retry")]
-pub(crate) struct RetryForm {
+pub struct RetryForm {
     /// How many times a request is sent in all. Default: 6.
     #[schemars(range(min = 1))]
     attempts_max: Option<u32>,
@@ -339,7 +339,7 @@ pub(crate) struct RetryForm {
 }
 
 impl RetryForm {
-    pub(crate) fn settings(&self) -> kit::RetrySettings {
+    pub fn settings(&self) -> kit::RetrySettings {
         let defaults = kit::RetrySettings::default();
         let seconds = |given: Option<f64>, default: Duration| {
             given.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(default)

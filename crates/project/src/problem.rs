@@ -8,30 +8,25 @@ use super::located::Place;
 
 /// One mistake in a file. It says what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// Relative to the project's folder.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Counted from 1; 0 if the problem is the file as a whole.
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+    pub line: usize,
+    pub column: usize,
     /// The way to the field from the top of its part: `guards.deletions_percent`. Empty for the part as a whole.
-    pub(crate) field: String,
-    pub(crate) message: String,
+    pub field: String,
+    pub message: String,
 }
 
 impl Problem {
-    pub(crate) fn new(
-        file: impl Into<PathBuf>,
-        place: Place,
-        field: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(file: impl Into<PathBuf>, place: Place, field: impl Into<String>, message: impl Into<String>) -> Self {
         let Place { line, column } = place;
         Self { file: file.into(), line, column, field: field.into(), message: message.into() }
     }
 
     /// A problem of a whole file.
-    pub(crate) fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+    pub fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self::new(file, Place { line: 0, column: 0 }, "", message)
     }
 }
@@ -52,23 +47,23 @@ impl fmt::Display for Problem {
 /// All mistakes found, sorted by file and line.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Problems(Vec<Problem>);
+pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    pub(crate) fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.0.iter()
     }
 
     /// The value if nothing was wrong.
-    pub(crate) fn into_result<T>(mut self, value: T) -> Result<T, Self> {
+    pub fn into_result<T>(mut self, value: T) -> Result<T, Self> {
         if self.0.is_empty() {
             return Ok(value);
         }
@@ -102,7 +97,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// `did you mean …` when a known word is near, else the list of what there is.
-pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
+pub fn suggestion(word: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(word, known) {
         return format!("did you mean `{near}`?");
     }
@@ -114,12 +109,12 @@ pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
 }
 
 /// `` `a`, `b` ``
-pub(crate) fn listed(words: &[&str]) -> String {
+pub fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The known word that a slip of the pen would turn into `word`.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = word.chars().count() / 3;
     known
         .iter()

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::de::DeserializeOwned;
@@ -11,14 +12,14 @@ use serde_json::Value;
 use super::{
     PROJECT_FILE,
     checking::Checker,
+    connectors::Connectors,
     form::{MappingForm, ModelForm, ProjectForm},
     header,
     located::{Content, Node, Place},
     problem::{Problem, Problems, suggestion},
-    schema::{Part, project_schema},
+    schema::{Forms, Part},
     secrets::{Resolver, Secrets, Variables},
 };
-use crate::connectors;
 
 /// What comparing may hold in memory if the project says nothing.
 const MEMORY_DEFAULT: u64 = 512 << 20;
@@ -27,48 +28,49 @@ const DISK_DEFAULT: u64 = 20 << 30;
 
 /// A project whose files are right in themselves. Nothing has been connected yet.
 #[derive(Debug)]
-pub(crate) struct Project {
-    pub(crate) settings: Settings,
-    pub(crate) sources: Vec<ProjectSource>,
-    pub(crate) models: Vec<ProjectModel>,
-    pub(crate) destinations: Vec<ProjectDestination>,
-    pub(crate) mappings: Vec<ProjectMapping>,
-    pub(crate) secrets: Secrets,
+pub struct Project {
+    pub settings: Settings,
+    pub sources: Vec<ProjectSource>,
+    pub models: Vec<ProjectModel>,
+    pub destinations: Vec<ProjectDestination>,
+    pub mappings: Vec<ProjectMapping>,
+    pub secrets: Secrets,
+    pub(crate) connectors: Arc<dyn Connectors>,
 }
 
 /// The head of a project: enough to find what earlier syncs left.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) name: String,
-    pub(crate) folder: PathBuf,
+pub struct Settings {
+    pub name: String,
+    pub folder: PathBuf,
     /// Where state is kept.
-    pub(crate) data: PathBuf,
-    pub(crate) memory_bytes: u64,
-    pub(crate) disk_bytes: u64,
-    pub(crate) history_days: Option<u32>,
-    pub(crate) history_bytes: Option<u64>,
+    pub data: PathBuf,
+    pub memory_bytes: u64,
+    pub disk_bytes: u64,
+    pub history_days: Option<u32>,
+    pub history_bytes: Option<u64>,
 }
 
 /// Where a part stands, for messages about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Origin {
-    pub(crate) part: Part,
-    pub(crate) name: String,
+pub struct Origin {
+    pub part: Part,
+    pub name: String,
     /// Relative to the project.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// The way to the part within its file: `mappings.customers`, or empty if the file is the part.
     prefix: String,
-    pub(crate) node: Node,
+    pub node: Node,
 }
 
 impl Origin {
     /// A problem at the deepest node of `path` that is there.
-    pub(crate) fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
+    pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
         Problem::new(&self.file, self.node.place_of(path), self.path_in_file(path), message)
     }
 
     /// A path of the part as it is from the top of its file.
-    pub(crate) fn path_in_file(&self, path: &str) -> String {
+    pub fn path_in_file(&self, path: &str) -> String {
         match (self.prefix.as_str(), path) {
             ("", path) => path.to_owned(),
             (prefix, "") => prefix.to_owned(),
@@ -78,35 +80,35 @@ impl Origin {
 }
 
 #[derive(Debug)]
-pub(crate) struct ProjectSource {
-    pub(crate) origin: Origin,
-    pub(crate) kind: String,
-    pub(crate) settings: Value,
+pub struct ProjectSource {
+    pub origin: Origin,
+    pub kind: String,
+    pub settings: Value,
 }
 
 #[derive(Debug)]
-pub(crate) struct ProjectModel {
-    pub(crate) origin: Origin,
-    pub(crate) source: String,
-    pub(crate) key: Vec<String>,
-    pub(crate) query: String,
+pub struct ProjectModel {
+    pub origin: Origin,
+    pub source: String,
+    pub key: Vec<String>,
+    pub query: String,
     /// The file the query stands in, and the line before its first.
-    pub(crate) query_file: PathBuf,
-    pub(crate) query_line: usize,
+    pub query_file: PathBuf,
+    pub query_line: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct ProjectDestination {
-    pub(crate) origin: Origin,
-    pub(crate) kind: String,
-    pub(crate) settings: Value,
-    pub(crate) enabled: bool,
+pub struct ProjectDestination {
+    pub origin: Origin,
+    pub kind: String,
+    pub settings: Value,
+    pub enabled: bool,
 }
 
 #[derive(Debug)]
-pub(crate) struct ProjectMapping {
-    pub(crate) origin: Origin,
-    pub(crate) form: MappingForm,
+pub struct ProjectMapping {
+    pub origin: Origin,
+    pub form: MappingForm,
 }
 
 impl Project {
@@ -114,8 +116,8 @@ impl Project {
     ///
     /// # Errors
     /// Everything that is wrong in its files, at once.
-    pub(crate) fn read(folder: &Path, variables: Variables<'_>) -> Result<Self, Problems> {
-        let mut reading = Reading::begin(folder, variables);
+    pub fn read(folder: &Path, variables: Variables<'_>, forms: &Forms) -> Result<Self, Problems> {
+        let mut reading = Reading::begin(folder, variables, forms);
         let (settings, head) = reading.head()?;
         let mut parts = reading.gather(&head);
         reading.fill_in(&mut parts);
@@ -127,6 +129,7 @@ impl Project {
             destinations: Vec::new(),
             mappings: Vec::new(),
             secrets: Secrets::default(),
+            connectors: Arc::clone(forms.connectors()),
         };
         if reading.problems.is_empty() {
             reading.take(parts, &mut project);
@@ -138,19 +141,19 @@ impl Project {
         reading.problems.into_result(project)
     }
 
-    pub(crate) fn source(&self, name: &str) -> Option<&ProjectSource> {
+    pub fn source(&self, name: &str) -> Option<&ProjectSource> {
         self.sources.iter().find(|source| source.origin.name == name)
     }
 
-    pub(crate) fn model(&self, name: &str) -> Option<&ProjectModel> {
+    pub fn model(&self, name: &str) -> Option<&ProjectModel> {
         self.models.iter().find(|model| model.origin.name == name)
     }
 
-    pub(crate) fn destination(&self, name: &str) -> Option<&ProjectDestination> {
+    pub fn destination(&self, name: &str) -> Option<&ProjectDestination> {
         self.destinations.iter().find(|destination| destination.origin.name == name)
     }
 
-    pub(crate) fn mapping(&self, name: &str) -> Option<&ProjectMapping> {
+    pub fn mapping(&self, name: &str) -> Option<&ProjectMapping> {
         self.mappings.iter().find(|mapping| mapping.origin.name == name)
     }
 }
@@ -160,8 +163,8 @@ impl Settings {
     ///
     /// # Errors
     /// `outflow.yaml` is missing or its head is wrong.
-    pub(crate) fn read(folder: &Path, variables: Variables<'_>) -> Result<Self, Problems> {
-        let mut reading = Reading::begin(folder, variables);
+    pub fn read(folder: &Path, variables: Variables<'_>, forms: &Forms) -> Result<Self, Problems> {
+        let mut reading = Reading::begin(folder, variables, forms);
         let (settings, _) = reading.head()?;
         reading.problems.into_result(settings)
     }
@@ -169,7 +172,7 @@ impl Settings {
 
 impl ProjectModel {
     /// A problem at a place of the query, as the source tells it.
-    pub(crate) fn query_problem(&self, place: Option<kit::Place>, message: impl Into<String>) -> Problem {
+    pub fn query_problem(&self, place: Option<kit::Place>, message: impl Into<String>) -> Problem {
         match place {
             Some(place) => {
                 let place = Place { line: self.query_line + place.line, column: place.column };
@@ -189,14 +192,14 @@ struct Piece {
 struct Reading<'a> {
     folder: &'a Path,
     variables: Variables<'a>,
-    schema: Value,
+    forms: &'a Forms,
     secrets: Secrets,
     problems: Problems,
 }
 
 impl<'a> Reading<'a> {
-    fn begin(folder: &'a Path, variables: Variables<'a>) -> Self {
-        Self { folder, variables, schema: project_schema(), secrets: Secrets::default(), problems: Problems::default() }
+    fn begin(folder: &'a Path, variables: Variables<'a>, forms: &'a Forms) -> Self {
+        Self { folder, variables, forms, secrets: Secrets::default(), problems: Problems::default() }
     }
 
     fn head(&mut self) -> Result<(Settings, Node), Problems> {
@@ -217,7 +220,8 @@ impl<'a> Reading<'a> {
             .map_err(|problem| Problems::from(Problem::new(file, problem.place, "", problem.message)))?;
         let whole = node.clone();
         // The parts are checked one by one below; here only that a section is a map.
-        let mut schema = self.schema.clone();
+        let root = self.forms.schema();
+        let mut schema = root.clone();
         for part in Part::ALL {
             schema["properties"][part.section()] = serde_json::json!({ "type": "object" });
         }
@@ -232,7 +236,7 @@ impl<'a> Reading<'a> {
             }
         }
         self.resolver(|resolver| resolver.resolve(file, &mut node));
-        Checker { file, root: &self.schema, problems: &mut self.problems }.check(&mut node, &schema, "");
+        Checker { file, root, problems: &mut self.problems }.check(&mut node, &schema, "");
         if !self.problems.is_empty() && !matches!(node.content, Content::Map(_)) {
             return Err(std::mem::take(&mut self.problems));
         }
@@ -373,10 +377,10 @@ impl<'a> Reading<'a> {
                 self.problems.push(origin.problem("source", message));
                 continue;
             }
-            let schema = self.schema["$defs"][noun].clone();
+            let root = self.forms.schema();
             let prefix = origin.prefix.clone();
-            let mut checker = Checker { file: &origin.file, root: &self.schema, problems: &mut self.problems };
-            checker.check(&mut origin.node, &schema, &prefix);
+            let mut checker = Checker { file: &origin.file, root, problems: &mut self.problems };
+            checker.check(&mut origin.node, &root["$defs"][noun], &prefix);
         }
     }
 
@@ -385,13 +389,18 @@ impl<'a> Reading<'a> {
             match origin.part {
                 Part::Source => {
                     let (kind, settings) = typed(&origin.node);
-                    connectors::source_secrets(&kind, &settings).iter().for_each(|secret| self.secrets.add(secret));
+                    let secrets = self.forms.connectors().source_secret_settings(&kind).iter();
+                    secrets
+                        .filter_map(|key| settings.get(key).and_then(Value::as_str))
+                        .for_each(|secret| self.secrets.add(secret));
                     project.sources.push(ProjectSource { origin, kind, settings });
                 }
                 Part::Destination => {
                     let (kind, mut settings) = typed(&origin.node);
                     let enabled = settings.as_object_mut().and_then(|map| map.remove("enabled"));
-                    connectors::destination_secrets(&kind, &settings)
+                    let facts = self.forms.connectors().facts(&kind);
+                    facts
+                        .map_or_else(Vec::new, |facts| facts.secrets(&settings))
                         .iter()
                         .for_each(|secret| self.secrets.add(secret));
                     let enabled = enabled.is_none_or(|enabled| enabled != Value::Bool(false));

@@ -15,10 +15,10 @@ pub(crate) const SIZE: &str = "size";
 
 /// Checks nodes of one file.
 pub(crate) struct Checker<'a> {
-    pub(crate) file: &'a Path,
+    pub file: &'a Path,
     /// The schema that `$ref`s point into.
-    pub(crate) root: &'a Value,
-    pub(crate) problems: &'a mut Problems,
+    pub root: &'a Value,
+    pub problems: &'a mut Problems,
 }
 
 impl<'a> Checker<'a> {

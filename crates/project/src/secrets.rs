@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Reads an environment variable. Handed in, so that only the entry of the program reads the environment.
-pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Fields whose value is never a secret, though it may come from outside.
 const PLAIN: [&str; 13] = [
@@ -41,13 +41,13 @@ const LENGTH_MIN: usize = 4;
 
 /// Texts that are replaced in whatever is shown.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Secrets {
+pub struct Secrets {
     /// The longest first, so that a secret within another does not leave the rest readable.
     texts: Vec<String>,
 }
 
 impl Secrets {
-    pub(crate) fn add(&mut self, text: &str) {
+    pub fn add(&mut self, text: &str) {
         if text.len() < LENGTH_MIN || COMMON.contains(&text) || self.texts.iter().any(|known| known == text) {
             return;
         }
@@ -65,7 +65,7 @@ impl Secrets {
     }
 
     /// The text with every secret replaced.
-    pub(crate) fn hide(&self, text: &str) -> String {
+    pub fn hide(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in &self.texts {
             if out.contains(secret.as_str()) {
@@ -76,7 +76,7 @@ impl Secrets {
     }
 
     /// All of them, for whoever hides them elsewhere.
-    pub(crate) fn texts(&self) -> &[String] {
+    pub fn texts(&self) -> &[String] {
         &self.texts
     }
 }
@@ -90,10 +90,10 @@ fn password_of_url(text: &str) -> Option<&str> {
 
 /// What replacing works with.
 pub(crate) struct Resolver<'a> {
-    pub(crate) folder: &'a Path,
-    pub(crate) variables: Variables<'a>,
-    pub(crate) secrets: &'a mut Secrets,
-    pub(crate) problems: &'a mut Problems,
+    pub folder: &'a Path,
+    pub variables: Variables<'a>,
+    pub secrets: &'a mut Secrets,
+    pub problems: &'a mut Problems,
 }
 
 impl Resolver<'_> {

@@ -27,7 +27,7 @@ const WORDS: [&str; 9] = [
 ];
 
 /// Hooks that a mapping gives inputs and that have no outputs yet.
-pub(crate) fn hooks_without_outputs(fields: &Value) -> Vec<&'static str> {
+pub fn hooks_without_outputs(fields: &Value) -> Vec<&'static str> {
     let has = |saved: &Value, key: &str| saved.get(key).is_some_and(|found| !found.is_null() && *found != json!({}));
     let open = |hook: &&str| fields.get(*hook).is_some_and(|saved| has(saved, "inputs") && !has(saved, "outputs"));
     HOOKS.into_iter().filter(open).collect()
@@ -40,12 +40,12 @@ pub(crate) fn is_reserved(key: &str) -> bool {
 /// What they say.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reserved {
-    pub(crate) mode: Option<SyncMode>,
-    pub(crate) batching: Option<bool>,
-    pub(crate) batch_keys: Vec<String>,
-    pub(crate) records_max: Option<u64>,
-    pub(crate) bytes_max: Option<u64>,
-    pub(crate) settings: Arc<MappingSettings>,
+    pub mode: Option<SyncMode>,
+    pub batching: Option<bool>,
+    pub batch_keys: Vec<String>,
+    pub records_max: Option<u64>,
+    pub bytes_max: Option<u64>,
+    pub settings: Arc<MappingSettings>,
 }
 
 impl Reserved {
