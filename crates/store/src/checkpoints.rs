@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use records::SyncId;
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, sqlite::SqliteRow};
 
 use crate::{
     Store, StoreError,
-    database::{count, statement, time, to_integer, to_micros},
+    database::{Row, args},
 };
 
 /// What the store knows of one checkpoint. The checkpoint itself is the folder's own matter.
@@ -36,11 +35,8 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn checkpoint(&self, mapping: &str) -> Result<Option<CheckpointRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM checkpoints WHERE mapping = ?")
-            .bind(mapping)
-            .fetch_optional(&mut *self.connection().await)
-            .await
-            .map_err(statement("find a checkpoint"))?;
+        let sql = "SELECT * FROM checkpoints WHERE mapping = $1";
+        let row = self.read().await?.row("find a checkpoint", sql, args![mapping]).await?;
         row.as_ref().map(checkpoint_row).transpose()
     }
 
@@ -49,10 +45,8 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn checkpoints(&self) -> Result<Vec<CheckpointRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM checkpoints ORDER BY mapping")
-            .fetch_all(&mut *self.connection().await)
-            .await
-            .map_err(statement("list checkpoints"))?;
+        let sql = "SELECT * FROM checkpoints ORDER BY mapping";
+        let rows = self.read().await?.rows("list checkpoints", sql, args![]).await?;
         rows.iter().map(checkpoint_row).collect()
     }
 
@@ -61,22 +55,22 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn set_checkpoint(&self, checkpoint: &CheckpointRow) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT OR REPLACE INTO checkpoints \
+        let sql = "INSERT INTO checkpoints \
              (mapping, folder, records, bytes, definition_hash, definition, updated_at, last_sync) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&checkpoint.mapping)
-        .bind(checkpoint.folder.to_string_lossy().into_owned())
-        .bind(to_integer(checkpoint.records))
-        .bind(to_integer(checkpoint.bytes))
-        .bind(&checkpoint.definition_hash)
-        .bind(&checkpoint.definition)
-        .bind(to_micros(checkpoint.updated_at))
-        .bind(checkpoint.last_sync.map(|sync| sync.to_string()))
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("write down a checkpoint"))?;
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (mapping) DO UPDATE SET folder = $2, records = $3, bytes = $4, definition_hash = $5, \
+             definition = $6, updated_at = $7, last_sync = $8";
+        let args = args![
+            &checkpoint.mapping,
+            checkpoint.folder.to_string_lossy().into_owned(),
+            checkpoint.records,
+            checkpoint.bytes,
+            &checkpoint.definition_hash,
+            &checkpoint.definition,
+            checkpoint.updated_at,
+            checkpoint.last_sync.map(|sync| sync.to_string()),
+        ];
+        self.write().await?.execute("write down a checkpoint", sql, args).await?;
         Ok(())
     }
 
@@ -85,28 +79,22 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn remove_checkpoint(&self, mapping: &str) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM checkpoints WHERE mapping = ?")
-            .bind(mapping)
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(statement("forget a checkpoint"))?;
-        Ok(done.rows_affected() > 0)
+        let sql = "DELETE FROM checkpoints WHERE mapping = $1";
+        Ok(self.write().await?.execute("forget a checkpoint", sql, args![mapping]).await? > 0)
     }
 }
 
-fn checkpoint_row(row: &SqliteRow) -> Result<CheckpointRow, StoreError> {
-    let read = || statement("read a checkpoint");
-    let text = |column: &str| row.try_get::<String, _>(column).map_err(read());
-    let last_sync: Option<String> = row.try_get("last_sync").map_err(read())?;
+fn checkpoint_row(row: &Row) -> Result<CheckpointRow, StoreError> {
+    let last_sync = row.optional_text("last_sync")?;
     let sync_id = |text: String| text.parse().map_err(|_| StoreError::Unreadable { what: "a sync id", value: text });
     Ok(CheckpointRow {
-        mapping: text("mapping")?,
-        folder: text("folder")?.into(),
-        records: count(row, "records")?,
-        bytes: count(row, "bytes")?,
-        definition_hash: text("definition_hash")?,
-        definition: text("definition")?,
-        updated_at: time(row, "updated_at")?,
+        mapping: row.text("mapping")?,
+        folder: row.text("folder")?.into(),
+        records: row.count("records")?,
+        bytes: row.count("bytes")?,
+        definition_hash: row.text("definition_hash")?,
+        definition: row.text("definition")?,
+        updated_at: row.time("updated_at")?,
         last_sync: last_sync.map(sync_id).transpose()?,
     })
 }

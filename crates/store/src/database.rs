@@ -1,55 +1,89 @@
-//! The control store's SQLite file: opening, migrating, and the one connection all statements share.
+//! The control store's database: opening and migrating it, SQLite or PostgreSQL, and the connections statements share.
+
+mod connection;
+mod dialect;
+mod row;
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    path::Path,
+    str::FromStr as _,
+    sync::{Arc, PoisonError, atomic::AtomicBool, mpsc},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use records::Clock;
 use sqlx::{
-    ConnectOptions, Connection, Row, SqliteConnection,
-    migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+    ConnectOptions, Connection as _, Row as _, SqliteConnection,
+    migrate::{Migrate, MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, Semaphore},
 };
 
+pub(crate) use self::{
+    connection::{Connection, Transaction},
+    row::{Arg, Row, args, from_micros, to_micros, variant},
+};
+
+/// Written for SQLite; [`dialect`] makes PostgreSQL's of the same text.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Statements that may read an SQLite store at the same time, beside the one that writes.
+const READERS_MAX: usize = 4;
+/// Connections to PostgreSQL that one process holds at most.
+const POOL_MAX: u32 = 16;
+/// How long a statement waits for a free connection to PostgreSQL.
+const POOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What can go wrong with the control store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("cannot open the control store `{}`; check that the folder exists and may be written to", path.display())]
+    #[error("cannot open the control store `{place}`; check that the folder exists and may be written to")]
     Open {
-        path: PathBuf,
+        place: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("`{place}` is not the address of a PostgreSQL database; write `postgres://USER:PASSWORD@HOST/DATABASE`")]
+    Address {
+        place: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("cannot connect to the control store `{place}`; check that the server runs and the login is right")]
+    Connect {
+        place: String,
         #[source]
         source: sqlx::Error,
     },
     #[error(
-        "the control store `{}` was written by a newer version of Outflow (schema {found}, this one knows {known}); \
-         use that version or a newer one",
-        path.display()
+        "the control store `{place}` was written by a newer version of Outflow (schema {found}, this one knows \
+         {known}); use that version or a newer one"
     )]
-    NewerSchema { path: PathBuf, found: i64, known: i64 },
+    NewerSchema { place: String, found: i64, known: i64 },
     #[error(
-        "cannot bring the control store `{}` to this version's schema; it is unchanged, and the older version can \
-         still use it",
-        path.display()
+        "cannot bring the control store `{place}` to this version's schema; it is unchanged, and the older version can \
+         still use it"
     )]
     Migrate {
-        path: PathBuf,
+        place: String,
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     #[error("the control store failed to {doing}")]
     Statement {
+        doing: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("the disk of the control store is full, so it cannot {doing}; free some of it")]
+    Full {
         doing: &'static str,
         #[source]
         source: sqlx::Error,
@@ -62,15 +96,56 @@ pub enum StoreError {
     Unreadable { what: &'static str, value: String },
 }
 
-/// The control store. Statements of one process run one after the other; other processes may have it open too.
+impl StoreError {
+    /// Whether the same may succeed later without a change by a person.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            StoreError::Statement { source, .. } | StoreError::Connect { source, .. } => connection::is_passing(source),
+            _ => false,
+        }
+    }
+
+    /// Whether a unique constraint refused the statement: somebody was first.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, StoreError::Statement { source: sqlx::Error::Database(error), .. } if error.is_unique_violation())
+    }
+}
+
+/// The control store. Cheap to clone. Other processes may have it open too.
+///
+/// In SQLite, what one process writes goes through one connection; in PostgreSQL through a pool. Statements that meet
+/// a lost connection to PostgreSQL are tried again for a while, so each must come to the same when it runs twice.
 #[derive(Debug, Clone)]
 pub struct Store {
-    connection: Arc<Mutex<SqliteConnection>>,
+    database: Arc<Database>,
     clock: Arc<dyn Clock>,
 }
 
+#[derive(Debug)]
+enum Database {
+    Sqlite(Sqlite),
+    Postgres(PgPool),
+}
+
+#[derive(Debug)]
+struct Sqlite {
+    writer: Mutex<SqliteConnection>,
+    /// A transaction of the writer was begun and not ended.
+    unfinished: AtomicBool,
+    /// None for a store in memory, which has one connection only.
+    readers: Option<Readers>,
+}
+
+/// Connections that only read; opened when they are first needed.
+#[derive(Debug)]
+struct Readers {
+    options: SqliteConnectOptions,
+    free: Semaphore,
+    idle: std::sync::Mutex<Vec<SqliteConnection>>,
+}
+
 impl Store {
-    /// Opens the store at `path`, creating it if there is none, and brings it to this version's schema.
+    /// Opens the SQLite store at `path`, creating it if there is none, and brings it to this version's schema.
     ///
     /// # Errors
     /// The file cannot be opened or is not a store, or a newer version of Outflow wrote it.
@@ -83,7 +158,10 @@ impl Store {
             // In WAL mode readers never wait for the writer; FULL keeps what was committed even if the power fails.
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        Self::connect(options, path, clock).await
+        let readers = options.clone().create_if_missing(false).pragma("query_only", "1").disable_statement_logging();
+        let readers =
+            Readers { options: readers, free: Semaphore::new(READERS_MAX), idle: std::sync::Mutex::default() };
+        Self::connect_sqlite(options, path, Some(readers), clock).await
     }
 
     /// An empty store that lives in memory and ends with its last clone.
@@ -92,20 +170,91 @@ impl Store {
     /// As for [`Store::open`].
     pub async fn open_in_memory(clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        Self::connect(options, Path::new(":memory:"), clock).await
+        Self::connect_sqlite(options, Path::new(":memory:"), None, clock).await
     }
 
-    async fn connect(options: SqliteConnectOptions, path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    /// Opens the store in a PostgreSQL database and brings it to this version's schema. `url` is
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `?sslmode=require` and the like behind it.
+    ///
+    /// # Errors
+    /// The address is wrong, the server does not answer, or a newer version of Outflow wrote the store.
+    pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|source| StoreError::Address { place: without_password(url), source })?
+            .application_name("outflow")
+            .disable_statement_logging();
+        let place = format!(
+            "postgres://{}:{}/{}",
+            options.get_host(),
+            options.get_port(),
+            options.get_database().unwrap_or_default()
+        );
+        let failed = |source| StoreError::Connect { place: place.clone(), source };
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL_MAX)
+            .acquire_timeout(POOL_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(failed)?;
+        let mut connection = pool.acquire().await.map_err(failed)?;
+        let found = if connection::regclass(&mut connection, "_sqlx_migrations").await.map_err(failed)? {
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(failed)?
+        } else {
+            None
+        };
+        not_newer(&place, found)?;
+        let migrations = dialect::of_postgres(&MIGRATIONS);
+        // The migrator takes a lock of the database's own, so that two processes that open it do not collide.
+        run(&migrations, &mut *connection).await.map_err(|source| StoreError::Migrate { place, source })?;
+        drop(connection);
+        Ok(Self { database: Arc::new(Database::Postgres(pool)), clock })
+    }
+
+    async fn connect_sqlite(
+        options: SqliteConnectOptions,
+        path: &Path,
+        readers: Option<Readers>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let _still = StillClock::new();
-        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let open = |source| StoreError::Open { place: path.display().to_string(), source };
         let mut connection = options.disable_statement_logging().connect().await.map_err(open)?;
-        migrate(&mut connection, path).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), clock })
+        migrate_sqlite(&mut connection, path).await?;
+        let sqlite = Sqlite { writer: Mutex::new(connection), unfinished: AtomicBool::new(false), readers };
+        Ok(Self { database: Arc::new(Database::Sqlite(sqlite)), clock })
     }
 
-    pub(crate) async fn connection(&self) -> Held<'_> {
-        let still = StillClock::new();
-        Held { connection: self.connection.lock().await, _still: still }
+    /// Whether several processes may share the store, on several machines.
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.database, Database::Postgres(_))
+    }
+
+    /// A connection for statements that change something.
+    pub(crate) async fn write(&self) -> Result<Connection<'_>, StoreError> {
+        match &*self.database {
+            Database::Sqlite(sqlite) => Connection::of_writer(sqlite).await,
+            Database::Postgres(pool) => Ok(Connection::of_pool(pool)),
+        }
+    }
+
+    /// A connection for statements that only read. It sees all that was committed before.
+    pub(crate) async fn read(&self) -> Result<Connection<'_>, StoreError> {
+        match &*self.database {
+            Database::Sqlite(sqlite @ Sqlite { readers: None, .. }) => Connection::of_writer(sqlite).await,
+            Database::Sqlite(Sqlite { readers: Some(readers), .. }) => Connection::of_reader(readers).await,
+            Database::Postgres(pool) => Ok(Connection::of_pool(pool)),
+        }
+    }
+
+    /// Begins a transaction that changes something. What is not committed is undone when it is dropped.
+    pub(crate) async fn begin(&self, doing: &'static str) -> Result<Transaction<'_>, StoreError> {
+        match &*self.database {
+            Database::Sqlite(sqlite) => Transaction::of_writer(sqlite, doing).await,
+            Database::Postgres(pool) => Transaction::of_pool(pool, doing).await,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -113,28 +262,23 @@ impl Store {
     }
 }
 
-/// The connection, for one method of the store. A paused clock stands still as long as it is held.
-pub(crate) struct Held<'a> {
-    connection: MutexGuard<'a, SqliteConnection>,
-    _still: Option<StillClock>,
-}
-
-impl std::ops::Deref for Held<'_> {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.connection
+impl Readers {
+    async fn take(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => self.options.connect().await,
+        }
     }
-}
 
-impl std::ops::DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+    fn give_back(&self, connection: SqliteConnection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 
 /// SQLite works on a thread of its own, which a paused tokio clock does not know of: it would leap to the next timer
 /// while a statement runs, and a simulation would not be repeatable. A blocking task that waits holds the clock.
+#[derive(Debug)]
 struct StillClock {
     _release: mpsc::Sender<()>,
 }
@@ -152,70 +296,44 @@ impl StillClock {
     }
 }
 
-/// Two processes may open a new store at once: the write lock is taken first, so the second finds the work done.
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let failed = |source: sqlx::Error| StoreError::Migrate { path: path.to_owned(), source: source.into() };
+/// `run` does the same, but its future cannot be sent between threads.
+async fn run<C: Migrate>(migrations: &Migrator, connection: &mut C) -> Result<(), MigrateError> {
+    migrations.run_direct(None, connection, false).await
+}
+
+fn not_newer(place: &str, found: Option<i64>) -> Result<(), StoreError> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match found.filter(|found| *found > known) {
+        Some(found) => Err(StoreError::NewerSchema { place: place.to_owned(), found, known }),
+        None => Ok(()),
+    }
+}
+
+/// Two processes may open a new store at once: the write lock is taken first, so the second finds the work done.
+async fn migrate_sqlite(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let place = path.display().to_string();
+    let failed = |source: sqlx::Error| StoreError::Migrate { place: place.clone(), source: source.into() };
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let migrated = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'")
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;
     if migrated.is_some() {
-        let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        let newest = sqlx::query("SELECT max(version) AS newest FROM _sqlx_migrations")
             .fetch_one(&mut *transaction)
             .await
             .map_err(failed)?;
-        if let Some(found) = found.filter(|found| *found > known) {
-            return Err(StoreError::NewerSchema { path: path.to_owned(), found, known });
-        }
+        not_newer(&place, newest.try_get("newest").map_err(failed)?)?;
     }
-    // `run` does the same, but its future cannot be sent between threads.
-    MIGRATIONS
-        .run_direct(None, &mut *transaction, false)
-        .await
-        .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+    run(&MIGRATIONS, &mut *transaction).await.map_err(|source| StoreError::Migrate { place: place.clone(), source })?;
     transaction.commit().await.map_err(failed)
 }
 
-/// Turns a failed statement into the store's error, naming what it was for.
-pub(crate) fn statement(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |source| StoreError::Statement { doing, source }
-}
-
-pub(crate) fn to_micros(time: Timestamp) -> i64 {
-    time.as_microsecond()
-}
-
-/// Reads a column of times.
-pub(crate) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
-    let micros: i64 = row.try_get(column).map_err(statement("read a time"))?;
-    from_micros(micros)
-}
-
-pub(crate) fn from_micros(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros)
-        .map_err(|_| StoreError::Unreadable { what: "a time", value: micros.to_string() })
-}
-
-/// SQLite's integers are signed; a count beyond their range is kept as the largest.
-pub(crate) fn to_integer(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Reads a column of counts.
-pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Result<u64, StoreError> {
-    let number: i64 = row.try_get(column).map_err(statement("read a count"))?;
-    u64::try_from(number).map_err(|_| StoreError::Unreadable { what: "a count", value: number.to_string() })
-}
-
-/// Reads a word that stands for a variant: `words` pairs each variant with its word.
-pub(crate) fn variant<T: Copy>(words: &[(T, &str)], what: &'static str, word: &str) -> Result<T, StoreError> {
-    words
-        .iter()
-        .find(|(_, known)| *known == word)
-        .map(|(variant, _)| *variant)
-        .ok_or_else(|| StoreError::Unreadable { what, value: word.to_owned() })
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => "the address".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 use records::{Operation, OutcomeKind, SyncId};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, Row, sqlite::SqliteRow};
+use sqlx::AssertSqlSafe;
 
 use crate::{
     Store, StoreError,
-    database::{count, statement, time, to_integer, to_micros, variant},
+    database::{Arg, Row, args, variant},
 };
 
 /// How many failures one statement carries.
-const FAILURES_PER_STATEMENT: usize = 1_000;
+const FAILURES_PER_STATEMENT: usize = 500;
+/// The columns of a failure.
+const COLUMNS: usize = 8;
 
 pub(crate) const OPERATIONS: [(Operation, &str); 3] =
     [(Operation::Added, "added"), (Operation::Updated, "updated"), (Operation::Deleted, "deleted")];
@@ -59,23 +61,27 @@ impl Store {
         if failures.is_empty() {
             return Ok(());
         }
-        let failed = || statement("write down failed records");
-        let mut connection = self.connection().await;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut transaction = self.begin("write down failed records").await?;
         for chunk in failures.chunks(FAILURES_PER_STATEMENT) {
-            // One JSON text instead of a statement a record: a hundred thousand refused records are no rare day.
-            sqlx::query(
-                "INSERT OR REPLACE INTO failures \
-                 (sync, record_index, record_key, operation, outcome, code, message, at) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, \
-                 value ->> 7 FROM json_each(?)",
-            )
-            .bind(failures_text(chunk))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
+            // One statement for many: a hundred thousand refused records are no rare day.
+            let places: Vec<String> = (0..chunk.len())
+                .map(|row| {
+                    let columns: Vec<String> =
+                        (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
+                    format!("({})", columns.join(", "))
+                })
+                .collect();
+            let sql = format!(
+                "INSERT INTO failures (sync, record_index, record_key, operation, outcome, code, message, at) \
+                 VALUES {} ON CONFLICT (sync, record_index) DO UPDATE SET record_key = excluded.record_key, \
+                 operation = excluded.operation, outcome = excluded.outcome, code = excluded.code, \
+                 message = excluded.message, at = excluded.at",
+                places.join(", ")
+            );
+            let args: Vec<Arg> = chunk.iter().flat_map(failure_args).collect();
+            transaction.execute(AssertSqlSafe(sql), &args).await?;
         }
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await
     }
 
     /// The failures of a sync in the order of its change set.
@@ -83,13 +89,8 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn failures(&self, sync: SyncId, limit: u32, offset: u64) -> Result<Vec<FailedRecord>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM failures WHERE sync = ? ORDER BY record_index LIMIT ? OFFSET ?")
-            .bind(sync.to_string())
-            .bind(limit)
-            .bind(to_integer(offset))
-            .fetch_all(&mut *self.connection().await)
-            .await
-            .map_err(statement("list failed records"))?;
+        let sql = "SELECT * FROM failures WHERE sync = $1 ORDER BY record_index LIMIT $2 OFFSET $3";
+        let rows = self.read().await?.rows("list failed records", sql, args![sync.to_string(), limit, offset]).await?;
         rows.iter().map(|row| failed_record(sync, row)).collect()
     }
 
@@ -98,22 +99,19 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn failure_summary(&self, sync: SyncId) -> Result<Vec<FailureGroup>, StoreError> {
-        // With min(), SQLite takes the bare columns from the row that has the minimum: a sample whose parts agree.
-        let rows = sqlx::query(
-            "SELECT outcome, code, message, record_key, min(record_index) AS first, count(*) AS failures \
-             FROM failures WHERE sync = ? GROUP BY outcome, code ORDER BY failures DESC, outcome, code",
-        )
-        .bind(sync.to_string())
-        .fetch_all(&mut *self.connection().await)
-        .await
-        .map_err(statement("count failed records"))?;
-        let group = |row: &SqliteRow| {
+        let sql = "SELECT grouped.outcome, grouped.code, grouped.failures, first.message, first.record_key \
+             FROM (SELECT outcome, code, min(record_index) AS first, count(*) AS failures FROM failures \
+                   WHERE sync = $1 GROUP BY outcome, code) AS grouped \
+             JOIN failures AS first ON first.sync = $1 AND first.record_index = grouped.first \
+             ORDER BY grouped.failures DESC, grouped.outcome, grouped.code";
+        let rows = self.read().await?.rows("count failed records", sql, args![sync.to_string()]).await?;
+        let group = |row: &Row| {
             Ok(FailureGroup {
-                outcome: variant(&OUTCOMES, "an outcome", &text(row, "outcome")?)?,
-                code: text(row, "code")?,
-                message: text(row, "message")?,
-                key: text(row, "record_key")?,
-                count: count(row, "failures")?,
+                outcome: variant(&OUTCOMES, "an outcome", &row.text("outcome")?)?,
+                code: row.text("code")?,
+                message: row.text("message")?,
+                key: row.text("record_key")?,
+                count: row.count("failures")?,
             })
         };
         rows.iter().map(group).collect()
@@ -124,45 +122,34 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn clear_failures(&self, sync: SyncId) -> Result<u64, StoreError> {
-        let done = sqlx::query("DELETE FROM failures WHERE sync = ?")
-            .bind(sync.to_string())
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(statement("forget failed records"))?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM failures WHERE sync = $1";
+        self.write().await?.execute("forget failed records", sql, args![sync.to_string()]).await
     }
 }
 
-fn failures_text(failures: &[FailedRecord]) -> String {
-    let rows = failures.iter().map(|failure| {
-        serde_json::json!([
-            failure.sync.to_string(),
-            to_integer(failure.index),
-            failure.key,
-            failure.operation.name(),
-            failure.outcome.name(),
-            failure.code,
-            failure.message,
-            to_micros(failure.at),
-        ])
-    });
-    serde_json::Value::Array(rows.collect()).to_string()
+fn failure_args(failure: &FailedRecord) -> [Arg; COLUMNS] {
+    [
+        failure.sync.to_string().into(),
+        failure.index.into(),
+        failure.key.as_str().into(),
+        failure.operation.name().into(),
+        failure.outcome.name().into(),
+        failure.code.as_str().into(),
+        failure.message.as_str().into(),
+        failure.at.into(),
+    ]
 }
 
-fn text(row: &SqliteRow, column: &str) -> Result<String, StoreError> {
-    row.try_get(column).map_err(statement("read a failed record"))
-}
-
-fn failed_record(sync: SyncId, row: &SqliteRow) -> Result<FailedRecord, StoreError> {
+fn failed_record(sync: SyncId, row: &Row) -> Result<FailedRecord, StoreError> {
     Ok(FailedRecord {
         sync,
-        index: count(row, "record_index")?,
-        key: text(row, "record_key")?,
-        operation: variant(&OPERATIONS, "an operation", &text(row, "operation")?)?,
-        outcome: variant(&OUTCOMES, "an outcome", &text(row, "outcome")?)?,
-        code: text(row, "code")?,
-        message: text(row, "message")?,
-        at: time(row, "at")?,
+        index: row.count("record_index")?,
+        key: row.text("record_key")?,
+        operation: variant(&OPERATIONS, "an operation", &row.text("operation")?)?,
+        outcome: variant(&OUTCOMES, "an outcome", &row.text("outcome")?)?,
+        code: row.text("code")?,
+        message: row.text("message")?,
+        at: row.time("at")?,
     })
 }
 

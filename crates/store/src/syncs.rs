@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use records::{Counts, SyncId};
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
+use sqlx::AssertSqlSafe;
 
 use crate::{
     Store, StoreError,
-    database::{count, from_micros, statement, time, to_integer, to_micros, variant},
+    database::{Arg, Row, args, from_micros, to_micros, variant},
 };
 
 /// How far a sync is, or how it ended.
@@ -133,19 +133,17 @@ impl Store {
     pub async fn begin_sync(&self, new: &NewSync) -> Result<SyncRow, StoreError> {
         let started_at = from_micros(to_micros(self.now()))?;
         let counts = Counts::default();
-        sqlx::query(
-            "INSERT INTO syncs (id, mapping, state, trigger, started_at, counts, change_set) \
-             VALUES (?, ?, 'extracting', ?, ?, ?, ?)",
-        )
-        .bind(new.id.to_string())
-        .bind(&new.mapping)
-        .bind(&new.trigger)
-        .bind(to_micros(started_at))
-        .bind(counts_text(&counts))
-        .bind(path_text(new.change_set.as_deref()))
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("begin a sync"))?;
+        let sql = "INSERT INTO syncs (id, mapping, state, trigger, started_at, counts, change_set) \
+             VALUES ($1, $2, 'extracting', $3, $4, $5, $6)";
+        let args = args![
+            new.id.to_string(),
+            &new.mapping,
+            &new.trigger,
+            started_at,
+            counts_text(&counts),
+            path_text(new.change_set.as_deref()),
+        ];
+        self.write().await?.execute("begin a sync", sql, args).await?;
         Ok(SyncRow {
             id: new.id,
             mapping: new.mapping.clone(),
@@ -167,15 +165,9 @@ impl Store {
     /// # Errors
     /// There is no such sync, or the statement fails.
     pub async fn set_state(&self, id: SyncId, state: SyncState) -> Result<(), StoreError> {
-        let finished_at = state.is_final().then(|| to_micros(self.now()));
-        let done = sqlx::query("UPDATE syncs SET state = ?, finished_at = ? WHERE id = ?")
-            .bind(state.name())
-            .bind(finished_at)
-            .bind(id.to_string())
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(statement("set a sync's state"))?;
-        one_sync(id, done.rows_affected())
+        let finished_at = state.is_final().then(|| self.now());
+        let sql = "UPDATE syncs SET state = $1, finished_at = $2 WHERE id = $3";
+        self.touch(id, "set a sync's state", sql, args![state.name(), finished_at, id.to_string()]).await
     }
 
     /// Replaces a sync's counts.
@@ -183,13 +175,8 @@ impl Store {
     /// # Errors
     /// There is no such sync, or the statement fails.
     pub async fn set_counts(&self, id: SyncId, counts: &Counts) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE syncs SET counts = ? WHERE id = ?")
-            .bind(counts_text(counts))
-            .bind(id.to_string())
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(statement("set a sync's counts"))?;
-        one_sync(id, done.rows_affected())
+        let sql = "UPDATE syncs SET counts = $1 WHERE id = $2";
+        self.touch(id, "set a sync's counts", sql, args![counts_text(counts), id.to_string()]).await
     }
 
     /// Says where a sync's change set lies, or that it is gone.
@@ -197,13 +184,8 @@ impl Store {
     /// # Errors
     /// There is no such sync, or the statement fails.
     pub async fn set_change_set(&self, id: SyncId, change_set: Option<&Path>) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE syncs SET change_set = ? WHERE id = ?")
-            .bind(path_text(change_set))
-            .bind(id.to_string())
-            .execute(&mut *self.connection().await)
-            .await
-            .map_err(statement("set a sync's change set"))?;
-        one_sync(id, done.rows_affected())
+        let sql = "UPDATE syncs SET change_set = $1 WHERE id = $2";
+        self.touch(id, "set a sync's change set", sql, args![path_text(change_set), id.to_string()]).await
     }
 
     /// Notes the disk space and memory a sync took. A smaller figure than before changes nothing.
@@ -211,16 +193,9 @@ impl Store {
     /// # Errors
     /// There is no such sync, or the statement fails.
     pub async fn set_usage(&self, id: SyncId, disk_bytes: u64, memory_bytes: u64) -> Result<(), StoreError> {
-        let done = sqlx::query(
-            "UPDATE syncs SET disk_bytes = max(disk_bytes, ?), memory_bytes = max(memory_bytes, ?) WHERE id = ?",
-        )
-        .bind(to_integer(disk_bytes))
-        .bind(to_integer(memory_bytes))
-        .bind(id.to_string())
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("note a sync's usage"))?;
-        one_sync(id, done.rows_affected())
+        let sql = "UPDATE syncs SET disk_bytes = CASE WHEN disk_bytes < $1 THEN $1 ELSE disk_bytes END, \
+             memory_bytes = CASE WHEN memory_bytes < $2 THEN $2 ELSE memory_bytes END WHERE id = $3";
+        self.touch(id, "note a sync's usage", sql, args![disk_bytes, memory_bytes, id.to_string()]).await
     }
 
     /// Moves a sync to `held`, with why.
@@ -228,16 +203,9 @@ impl Store {
     /// # Errors
     /// There is no such sync, or the statement fails.
     pub async fn hold(&self, id: SyncId, reason: &HeldReason) -> Result<(), StoreError> {
-        let done = sqlx::query(
-            "UPDATE syncs SET state = 'held', finished_at = NULL, held_code = ?, held_message = ? WHERE id = ?",
-        )
-        .bind(&reason.code)
-        .bind(&reason.message)
-        .bind(id.to_string())
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("hold a sync"))?;
-        one_sync(id, done.rows_affected())
+        let sql =
+            "UPDATE syncs SET state = 'held', finished_at = NULL, held_code = $1, held_message = $2 WHERE id = $3";
+        self.touch(id, "hold a sync", sql, args![&reason.code, &reason.message, id.to_string()]).await
     }
 
     /// Ends a sync now: its state, its counts and why it failed, in one statement. `state` is a final one.
@@ -252,21 +220,18 @@ impl Store {
         error: Option<&SyncError>,
     ) -> Result<(), StoreError> {
         debug_assert!(state.is_final(), "a sync cannot end as `{}`", state.name());
-        let done = sqlx::query(
-            "UPDATE syncs SET state = ?, finished_at = ?, counts = ?, error_code = ?, error_message = ?, \
-             error_hint = ? WHERE id = ?",
-        )
-        .bind(state.name())
-        .bind(to_micros(self.now()))
-        .bind(counts_text(counts))
-        .bind(error.map(|error| &error.code))
-        .bind(error.map(|error| &error.message))
-        .bind(error.and_then(|error| error.hint.as_ref()))
-        .bind(id.to_string())
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("finish a sync"))?;
-        one_sync(id, done.rows_affected())
+        let sql = "UPDATE syncs SET state = $1, finished_at = $2, counts = $3, error_code = $4, error_message = $5, \
+             error_hint = $6 WHERE id = $7";
+        let args = args![
+            state.name(),
+            self.now(),
+            counts_text(counts),
+            error.map(|error| &error.code),
+            error.map(|error| &error.message),
+            error.and_then(|error| error.hint.as_ref()),
+            id.to_string(),
+        ];
+        self.touch(id, "finish a sync", sql, args).await
     }
 
     /// The sync of an id, or of the start of one: `sync_0192f`, or `0192f` alone.
@@ -276,17 +241,14 @@ impl Store {
     pub async fn sync(&self, id: &str) -> Result<SyncRow, StoreError> {
         let text = id.trim().to_ascii_lowercase();
         let prefix = if text.starts_with("sync_") { text } else { format!("sync_{text}") };
-        let rows = sqlx::query("SELECT * FROM syncs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 4")
-            .bind(&prefix)
-            .fetch_all(&mut *self.connection().await)
-            .await
-            .map_err(statement("find a sync"))?;
+        // Ids go on in hexadecimal digits, which all come before `g`.
+        let sql = "SELECT * FROM syncs WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 4";
+        let rows = self.read().await?.rows("find a sync", sql, args![&prefix, format!("{prefix}g")]).await?;
         match &rows[..] {
             [] => Err(StoreError::UnknownSync(id.to_owned())),
             [row] => sync_row(row),
             several => {
-                let matches = several.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>();
-                let matches = matches.map_err(statement("find a sync"))?;
+                let matches = several.iter().map(|row| row.text("id")).collect::<Result<_, _>>()?;
                 Err(StoreError::AmbiguousSync { text: id.to_owned(), matches })
             }
         }
@@ -297,7 +259,10 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn syncs(&self, mapping: Option<&str>, limit: u32) -> Result<Vec<SyncRow>, StoreError> {
-        self.select_syncs("(?1 IS NULL OR mapping = ?1)", mapping, limit).await
+        match mapping {
+            Some(mapping) => self.select_syncs("mapping = $2", args![limit, mapping]).await,
+            None => self.select_syncs("TRUE", args![limit]).await,
+        }
     }
 
     /// The newest sync of a mapping, in whatever state.
@@ -314,7 +279,7 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn unfinished(&self, mapping: &str) -> Result<Vec<SyncRow>, StoreError> {
-        self.select_syncs("mapping = ?1 AND finished_at IS NULL", Some(mapping), u32::MAX).await
+        self.select_syncs("mapping = $2 AND finished_at IS NULL", args![u32::MAX, mapping]).await
     }
 
     /// Forgets the finished syncs that began before a time, with their failures, but never a mapping's newest.
@@ -323,37 +288,26 @@ impl Store {
     /// # Errors
     /// The statement fails.
     pub async fn forget_syncs_before(&self, time: Timestamp) -> Result<u64, StoreError> {
-        let done = sqlx::query(
-            "DELETE FROM syncs WHERE started_at < ?1 AND finished_at IS NOT NULL AND EXISTS \
+        let sql = "DELETE FROM syncs WHERE started_at < $1 AND finished_at IS NOT NULL AND EXISTS \
              (SELECT 1 FROM syncs AS newer WHERE newer.mapping = syncs.mapping \
-              AND (newer.started_at, newer.id) > (syncs.started_at, syncs.id))",
-        )
-        .bind(to_micros(time))
-        .execute(&mut *self.connection().await)
-        .await
-        .map_err(statement("forget old syncs"))?;
-        Ok(done.rows_affected())
+              AND (newer.started_at, newer.id) > (syncs.started_at, syncs.id))";
+        self.write().await?.execute("forget old syncs", sql, args![time]).await
     }
 
-    async fn select_syncs(
-        &self,
-        condition: &'static str,
-        mapping: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<SyncRow>, StoreError> {
-        let sql = format!("SELECT * FROM syncs WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT ?2");
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(mapping)
-            .bind(limit)
-            .fetch_all(&mut *self.connection().await)
-            .await
-            .map_err(statement("list syncs"))?;
+    /// The first argument is the limit.
+    async fn select_syncs(&self, condition: &'static str, args: &[Arg]) -> Result<Vec<SyncRow>, StoreError> {
+        let sql = format!("SELECT * FROM syncs WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT $1");
+        let rows = self.read().await?.rows("list syncs", AssertSqlSafe(sql), args).await?;
         rows.iter().map(sync_row).collect()
     }
-}
 
-fn one_sync(id: SyncId, rows: u64) -> Result<(), StoreError> {
-    if rows == 0 { Err(StoreError::UnknownSync(id.to_string())) } else { Ok(()) }
+    /// Runs a statement about one sync, which must be there.
+    async fn touch(&self, id: SyncId, doing: &'static str, sql: &'static str, args: &[Arg]) -> Result<(), StoreError> {
+        match self.write().await?.execute(doing, sql, args).await? {
+            0 => Err(StoreError::UnknownSync(id.to_string())),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn counts_text(counts: &Counts) -> String {
@@ -364,35 +318,28 @@ fn path_text(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-fn sync_row(row: &SqliteRow) -> Result<SyncRow, StoreError> {
-    let read = || statement("read a sync");
-    let text = |column: &str| row.try_get::<String, _>(column).map_err(read());
-    let optional = |column: &str| row.try_get::<Option<String>, _>(column).map_err(read());
-    let id = text("id")?;
-    let counts = text("counts")?;
-    let held = match (optional("held_code")?, optional("held_message")?) {
+fn sync_row(row: &Row) -> Result<SyncRow, StoreError> {
+    let held = match (row.optional_text("held_code")?, row.optional_text("held_message")?) {
         (Some(code), Some(message)) => Some(HeldReason { code, message }),
         _ => None,
     };
-    let error = match (optional("error_code")?, optional("error_message")?) {
-        (Some(code), Some(message)) => Some(SyncError { code, message, hint: optional("error_hint")? }),
+    let error = match (row.optional_text("error_code")?, row.optional_text("error_message")?) {
+        (Some(code), Some(message)) => Some(SyncError { code, message, hint: row.optional_text("error_hint")? }),
         _ => None,
     };
-    let finished_at: Option<i64> = row.try_get("finished_at").map_err(read())?;
     Ok(SyncRow {
-        id: id.parse().map_err(|_| StoreError::Unreadable { what: "a sync id", value: id })?,
-        mapping: text("mapping")?,
-        state: variant(&STATES, "a sync's state", &text("state")?)?,
-        trigger: text("trigger")?,
-        started_at: time(row, "started_at")?,
-        finished_at: finished_at.map(from_micros).transpose()?,
-        counts: serde_json::from_str(&counts)
-            .map_err(|_| StoreError::Unreadable { what: "a sync's counts", value: counts })?,
+        id: row.parsed("id", "a sync id")?,
+        mapping: row.text("mapping")?,
+        state: variant(&STATES, "a sync's state", &row.text("state")?)?,
+        trigger: row.text("trigger")?,
+        started_at: row.time("started_at")?,
+        finished_at: row.optional_time("finished_at")?,
+        counts: row.json("counts", "a sync's counts")?,
         held,
         error,
-        change_set: optional("change_set")?.map(PathBuf::from),
-        disk_bytes: count(row, "disk_bytes")?,
-        memory_bytes: count(row, "memory_bytes")?,
+        change_set: row.optional_text("change_set")?.map(PathBuf::from),
+        disk_bytes: row.count("disk_bytes")?,
+        memory_bytes: row.count("memory_bytes")?,
     })
 }
 

@@ -44,6 +44,49 @@ pub(crate) fn sync_id(seconds: i64) -> SyncId {
     SyncId::new(second(seconds), &Always(7))
 }
 
+/// Runs each test function on SQLite by a test of its own, and all of them on PostgreSQL, each in a new database of
+/// one server.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        mod in_sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let (store, clock) = $crate::testing::memory_store().await;
+                    super::$name(store, clock).await;
+                }
+            )+
+        }
+
+        #[tokio::test]
+        async fn in_postgresql() {
+            let server = postgres_server::PostgresServer::start(&Default::default());
+            $(
+                let (store, clock) = $crate::testing::postgres_store(&server, stringify!($name)).await;
+                $name(store, clock).await;
+            )+
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// A store in a new database of a server.
+pub(crate) async fn postgres_store(server: &postgres_server::PostgresServer, test: &str) -> (Store, Arc<HandClock>) {
+    let clock = Arc::new(HandClock::default());
+    clock.set(1_000);
+    let url = postgres_database(server, test);
+    (Store::open_postgres(&url, Arc::<HandClock>::clone(&clock)).await.unwrap(), clock)
+}
+
+/// Makes a database named after a test and gives its address.
+pub(crate) fn postgres_database(server: &postgres_server::PostgresServer, test: &str) -> String {
+    // A database's name has 63 bytes at most.
+    let name: String = test.chars().take(60).collect();
+    let made = server.psql().args(["--command", &format!("CREATE DATABASE {name}")]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    server.url().replace("/postgres", &format!("/{name}"))
+}
+
 pub(crate) async fn memory_store() -> (Store, Arc<HandClock>) {
     let clock = Arc::new(HandClock::default());
     clock.set(1_000);

@@ -1,11 +1,13 @@
 //! Places of checkpoints.
 
-use super::*;
-use crate::testing::{memory_store, second, sync_id};
+use std::sync::Arc;
 
-#[tokio::test]
-async fn a_checkpoint_is_set_replaced_and_removed() {
-    let (store, _) = memory_store().await;
+use super::*;
+use crate::testing::{HandClock, on_both_databases, second, sync_id};
+
+on_both_databases!(a_checkpoint_is_set_replaced_and_removed,);
+
+async fn a_checkpoint_is_set_replaced_and_removed(store: Store, _: Arc<HandClock>) {
     assert_eq!(store.checkpoint("people").await.unwrap(), None);
     let first = CheckpointRow {
         mapping: "people".to_owned(),

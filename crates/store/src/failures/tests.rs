@@ -1,16 +1,18 @@
 //! Failures of a sync: written whole, paged, counted.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     SyncState,
-    testing::{memory_store, new_sync, second, sync_id},
+    testing::{HandClock, new_sync, on_both_databases, second, sync_id},
 };
 
 fn failure(index: u64, outcome: OutcomeKind, code: &str) -> FailedRecord {
     FailedRecord {
         sync: sync_id(1),
         index,
-        key: format!("key {index} \"ä\u{0}\""),
+        key: format!("key {index} \"ä\""),
         operation: Operation::Updated,
         outcome,
         code: code.to_owned(),
@@ -19,15 +21,21 @@ fn failure(index: u64, outcome: OutcomeKind, code: &str) -> FailedRecord {
     }
 }
 
-async fn store_with_sync() -> Store {
-    let (store, _) = memory_store().await;
+on_both_databases!(
+    failures_come_back_as_written_in_pages,
+    every_operation_and_outcome_comes_back,
+    a_later_outcome_of_a_record_replaces_the_earlier,
+    one_wrong_failure_leaves_none_of_its_company_behind,
+    the_summary_counts_by_outcome_and_code_with_a_sample,
+    failures_go_when_cleared_and_with_their_sync,
+);
+
+async fn begin_one(store: &Store) {
     store.begin_sync(&new_sync(1, "people")).await.unwrap();
-    store
 }
 
-#[tokio::test]
-async fn failures_come_back_as_written_in_pages() {
-    let store = store_with_sync().await;
+async fn failures_come_back_as_written_in_pages(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     let all: Vec<_> = (0..2_500).map(|index| failure(index, OutcomeKind::Rejected, "email")).collect();
     store.record_failures(&all).await.unwrap();
     store.record_failures(&[]).await.unwrap();
@@ -37,9 +45,8 @@ async fn failures_come_back_as_written_in_pages() {
     assert_eq!(store.failures(sync_id(2), 10, 0).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn every_operation_and_outcome_comes_back() {
-    let store = store_with_sync().await;
+async fn every_operation_and_outcome_comes_back(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     let mut all = Vec::new();
     for (operation, word) in OPERATIONS {
         assert_eq!(operation.name(), word);
@@ -52,18 +59,16 @@ async fn every_operation_and_outcome_comes_back() {
     assert_eq!(store.failures(sync_id(1), 100, 0).await.unwrap(), all);
 }
 
-#[tokio::test]
-async fn a_later_outcome_of_a_record_replaces_the_earlier() {
-    let store = store_with_sync().await;
+async fn a_later_outcome_of_a_record_replaces_the_earlier(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     store.record_failures(&[failure(7, OutcomeKind::InDoubt, "no_answer")]).await.unwrap();
     let later = failure(7, OutcomeKind::Rejected, "email");
     store.record_failures(std::slice::from_ref(&later)).await.unwrap();
     assert_eq!(store.failures(sync_id(1), 10, 0).await.unwrap(), [later]);
 }
 
-#[tokio::test]
-async fn one_wrong_failure_leaves_none_of_its_company_behind() {
-    let store = store_with_sync().await;
+async fn one_wrong_failure_leaves_none_of_its_company_behind(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     let mut failures: Vec<_> = (0..1_500).map(|index| failure(index, OutcomeKind::Retry, "limit")).collect();
     failures.push(FailedRecord { sync: sync_id(99), ..failure(0, OutcomeKind::Retry, "limit") });
     store.record_failures(&failures).await.unwrap_err();
@@ -71,9 +76,8 @@ async fn one_wrong_failure_leaves_none_of_its_company_behind() {
     store.record_failures(&failures[..1]).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_summary_counts_by_outcome_and_code_with_a_sample() {
-    let store = store_with_sync().await;
+async fn the_summary_counts_by_outcome_and_code_with_a_sample(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     let failures = [
         failure(9, OutcomeKind::Rejected, "email"),
         failure(3, OutcomeKind::Rejected, "email"),
@@ -93,9 +97,8 @@ async fn the_summary_counts_by_outcome_and_code_with_a_sample() {
     assert_eq!(store.failure_summary(sync_id(2)).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn failures_go_when_cleared_and_with_their_sync() {
-    let store = store_with_sync().await;
+async fn failures_go_when_cleared_and_with_their_sync(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
     store.record_failures(&[failure(1, OutcomeKind::Retry, "limit")]).await.unwrap();
     assert_eq!(store.clear_failures(sync_id(1)).await.unwrap(), 1);
     store.record_failures(&[failure(1, OutcomeKind::Retry, "limit")]).await.unwrap();

@@ -1,11 +1,21 @@
 //! Syncs in the store: their life, finding them, forgetting them.
 
-use super::*;
-use crate::testing::{memory_store, new_sync, second, sync_id};
+use std::sync::Arc;
 
-#[tokio::test]
-async fn a_sync_goes_from_its_beginning_to_its_end() {
-    let (store, clock) = memory_store().await;
+use super::*;
+use crate::testing::{HandClock, new_sync, on_both_databases, second, sync_id};
+
+on_both_databases!(
+    a_sync_goes_from_its_beginning_to_its_end,
+    a_final_state_sets_when_it_finished_and_going_on_clears_it,
+    an_unknown_sync_is_an_error_everywhere,
+    one_id_begins_one_sync,
+    the_start_of_an_id_finds_its_sync_unless_several_begin_so,
+    syncs_are_listed_newest_first_and_by_mapping,
+    old_syncs_are_forgotten_but_not_a_mappings_newest_nor_one_that_waits,
+);
+
+async fn a_sync_goes_from_its_beginning_to_its_end(store: Store, clock: Arc<HandClock>) {
     let new = NewSync { change_set: Some("/data/changes.arrow".into()), ..new_sync(1, "people") };
     let begun = store.begin_sync(&new).await.unwrap();
     assert_eq!(begun.state, SyncState::Extracting);
@@ -43,9 +53,7 @@ async fn a_sync_goes_from_its_beginning_to_its_end() {
     assert_eq!(store.sync(&new.id.to_string()).await.unwrap(), expected);
 }
 
-#[tokio::test]
-async fn a_final_state_sets_when_it_finished_and_going_on_clears_it() {
-    let (store, _) = memory_store().await;
+async fn a_final_state_sets_when_it_finished_and_going_on_clears_it(store: Store, _: Arc<HandClock>) {
     let id = store.begin_sync(&new_sync(1, "people")).await.unwrap().id;
     for (state, word) in STATES {
         store.set_state(id, state).await.unwrap();
@@ -58,9 +66,7 @@ async fn a_final_state_sets_when_it_finished_and_going_on_clears_it() {
     }
 }
 
-#[tokio::test]
-async fn an_unknown_sync_is_an_error_everywhere() {
-    let (store, _) = memory_store().await;
+async fn an_unknown_sync_is_an_error_everywhere(store: Store, _: Arc<HandClock>) {
     let id = sync_id(1);
     let counts = Counts::default();
     let reason = HeldReason { code: String::new(), message: String::new() };
@@ -78,17 +84,13 @@ async fn an_unknown_sync_is_an_error_everywhere() {
     }
 }
 
-#[tokio::test]
-async fn one_id_begins_one_sync() {
-    let (store, _) = memory_store().await;
+async fn one_id_begins_one_sync(store: Store, _: Arc<HandClock>) {
     store.begin_sync(&new_sync(1, "people")).await.unwrap();
     store.begin_sync(&new_sync(1, "orders")).await.unwrap_err();
     assert!(store.last_sync("orders").await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn the_start_of_an_id_finds_its_sync_unless_several_begin_so() {
-    let (store, _) = memory_store().await;
+async fn the_start_of_an_id_finds_its_sync_unless_several_begin_so(store: Store, _: Arc<HandClock>) {
     let old = store.begin_sync(&new_sync(1, "people")).await.unwrap();
     let new = store.begin_sync(&new_sync(2_000_000_000, "people")).await.unwrap();
     let text = new.id.to_string();
@@ -103,9 +105,7 @@ async fn the_start_of_an_id_finds_its_sync_unless_several_begin_so() {
     }
 }
 
-#[tokio::test]
-async fn syncs_are_listed_newest_first_and_by_mapping() {
-    let (store, clock) = memory_store().await;
+async fn syncs_are_listed_newest_first_and_by_mapping(store: Store, clock: Arc<HandClock>) {
     for number in 1..=5 {
         clock.set(number);
         let mapping = if number % 2 == 0 { "people" } else { "orders" };
@@ -118,9 +118,7 @@ async fn syncs_are_listed_newest_first_and_by_mapping() {
     assert_eq!(store.last_sync("orders").await.unwrap().unwrap().id, sync_id(5));
 }
 
-#[tokio::test]
-async fn old_syncs_are_forgotten_but_not_a_mappings_newest_nor_one_that_waits() {
-    let (store, clock) = memory_store().await;
+async fn old_syncs_are_forgotten_but_not_a_mappings_newest_nor_one_that_waits(store: Store, clock: Arc<HandClock>) {
     for (number, state) in [(1, SyncState::Done), (2, SyncState::Held), (3, SyncState::Failed), (4, SyncState::Done)] {
         clock.set(number);
         store.begin_sync(&new_sync(number, "people")).await.unwrap();
