@@ -71,24 +71,51 @@ macro_rules! typed_id {
     };
 }
 
-typed_id!(
-    /// One run of a mapping. Sorts by the time it began.
-    SyncId,
-    "sync"
-);
+/// An id whose text sorts by when it was made.
+macro_rules! made_id {
+    ($($(#[$doc:meta])* $name:ident, $prefix:literal;)+) => {$(
+        typed_id!($(#[$doc])* $name, $prefix);
+
+        impl $name {
+            /// A new id whose text sorts by `now` (UUID version 7).
+            pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+                Self(sortable(now, random))
+            }
+        }
+    )+};
+}
+
 typed_id!(
     /// One change of one record, the same in every run that finds the same change.
     MessageId,
     "msg"
 );
 
-impl SyncId {
-    /// A new id whose text sorts by `now` (UUID version 7).
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&random.next().to_le_bytes());
-        bytes[8..].copy_from_slice(&random.next().to_le_bytes()[..2]);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
-    }
+made_id!(
+    /// One run of a mapping. Sorts by the time it began.
+    SyncId, "sync";
+    /// A person who may sign in.
+    UserId, "user";
+    /// What a program signs in with.
+    TokenId, "token";
+    /// A person's stay between signing in and signing out.
+    SessionId, "session";
+    /// What a sync would do, worked out without doing it.
+    PlanId, "plan";
+    /// A state of a mapping that somebody should know of.
+    AlertId, "alert";
+    /// A way to tell people of alerts.
+    ChannelId, "channel";
+    /// A process that runs syncs.
+    WorkerId, "worker";
+    /// Something that happened, as the audit log tells it.
+    EventId, "event";
+);
+
+fn sortable(now: Timestamp, random: &dyn Random) -> Uuid {
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&random.next().to_le_bytes());
+    bytes[8..].copy_from_slice(&random.next().to_le_bytes()[..2]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
 }
