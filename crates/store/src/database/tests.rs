@@ -155,7 +155,7 @@ async fn postgresql_may_restart_under_the_store() {
         async move { store.set_state(begun.id, SyncState::Loading).await }
     });
     assert!(!meanwhile.is_finished());
-    tokio::task::spawn_blocking(move || {
+    let server = tokio::task::spawn_blocking(move || {
         server.start_again();
         server
     })
@@ -163,6 +163,7 @@ async fn postgresql_may_restart_under_the_store() {
     .unwrap();
     meanwhile.await.unwrap().unwrap();
     assert_eq!(store.last_sync("people").await.unwrap().unwrap().state, SyncState::Loading);
+    drop(server);
 }
 
 #[tokio::test]
