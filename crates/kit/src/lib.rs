@@ -8,6 +8,7 @@ mod destination;
 mod exchange;
 mod facts;
 mod job;
+mod ledger;
 mod limiter;
 mod load;
 mod oauth;
@@ -38,6 +39,7 @@ pub use facts::{
     SettingsError, SettingsProblem,
 };
 pub use job::{Job, JobLog};
+pub use ledger::{Ledger, LedgerKind, LedgerRows};
 pub use limiter::Limiter;
 pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
 pub use oauth::{Authorization, Declined, Grant, OAuth, Redirected, Redirects, TokenStore, Tokens};

@@ -5,6 +5,8 @@ use records::Schema;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::{Ledger, LedgerRows};
+
 /// A model's query as a source runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -64,7 +66,7 @@ impl SourceError {
 /// A connection to a warehouse or database that models run on.
 ///
 /// An implementation keeps no state between calls but its settings and, if it wants, pooled connections.
-/// Nothing it does writes to the warehouse.
+/// Nothing it does writes to the warehouse, but for [`Source::record`], which is called only where somebody asked for it.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Connects and signs in. The answer says what was reached: `PostgreSQL 15.20 at db.example.com:5432`.
@@ -85,4 +87,15 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         batches: mpsc::Sender<arrow_array::RecordBatch>,
         cancel: CancellationToken,
     ) -> Result<(), SourceError>;
+
+    /// Writes what a sync did into a table of ours: makes the table if it is missing, replaces what it holds of `sync`
+    /// by the rows that come, all in one transaction. The same again changes nothing. A channel that is closed ends it.
+    ///
+    /// # Errors
+    /// The login may not write, or this kind of source cannot.
+    async fn record(&self, ledger: &Ledger, sync: &str, rows: mpsc::Receiver<LedgerRows>) -> Result<(), SourceError> {
+        let _ = (sync, rows);
+        let message = format!("`outcomes_table`: this kind of source cannot write to `{}`", ledger.quoted());
+        Err(SourceError::Settings { message })
+    }
 }

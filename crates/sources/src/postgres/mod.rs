@@ -6,6 +6,7 @@ mod binary;
 mod catalog;
 mod decode;
 mod failures;
+mod ledger;
 mod settings;
 mod structure;
 mod tls;
@@ -15,7 +16,7 @@ use std::{fmt, sync::Arc};
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
-use kit::{Query, Source, SourceError};
+use kit::{Ledger, LedgerRows, Query, Source, SourceError};
 use records::{Column, Kind, Schema};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
@@ -261,5 +262,28 @@ impl Source for Postgres {
             Err(_) => {}
         }
         ended
+    }
+
+    async fn record(
+        &self,
+        ledger: &Ledger,
+        sync: &str,
+        mut rows: mpsc::Receiver<LedgerRows>,
+    ) -> Result<(), SourceError> {
+        let mut connection = self.connect().await?;
+        let nothing = Query { text: String::new(), rows_max: None };
+        let mut run = async |text: String| {
+            let done = connection.query(&text).await;
+            done.map(drop).map_err(|failure| failures::while_querying(failure, &self.target, &nothing, usize::MAX))
+        };
+        run(ledger::begin(ledger, sync)).await?;
+        while let Some(batch) = rows.recv().await {
+            if let Some(text) = ledger::insert(ledger, batch) {
+                run(text).await?;
+            }
+        }
+        run("COMMIT".to_owned()).await?;
+        connection.close().await;
+        Ok(())
     }
 }

@@ -4,15 +4,18 @@
 
 mod columns;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use kit::{Query, Source, SourceError};
+use kit::{Ledger, LedgerKind, LedgerRows, Query, Source, SourceError};
 use records::{Column, Schema};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +34,8 @@ const LOOKED_AT_ROWS: usize = 1_000;
 const BATCH_ROWS: usize = 8_192;
 /// SQLite asks about a cancel each time it has done this many of its small steps.
 const STEPS_BETWEEN_CHECKS: i32 = 10_000;
+/// How long writing waits for others that write to the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the SQLite file is.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -238,6 +243,46 @@ impl Source for Sqlite {
             () = batches.closed() => Err(SourceError::Cancelled),
             schema = self.read(&mut connection, query, Some(&batches)) => schema.map(|_| ()),
         }
+    }
+
+    async fn record(
+        &self,
+        ledger: &Ledger,
+        sync: &str,
+        mut rows: mpsc::Receiver<LedgerRows>,
+    ) -> Result<(), SourceError> {
+        let failed = |error: sqlx::Error| SourceError::QueryFailed {
+            message: message_of(&error),
+            place: None,
+            hint: Some("`outcomes_table` needs a file that may be written to".to_owned()),
+        };
+        // Opened for reading first, which tells a file that is missing or none.
+        self.open().await?.close().await.map_err(failed)?;
+        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.disable_statement_logging().connect().await.map_err(failed)?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let columns = ledger.columns.iter().map(|(name, kind)| match kind {
+            LedgerKind::Text => format!("\"{name}\" TEXT"),
+            LedgerKind::Integer => format!("\"{name}\" INTEGER"),
+            LedgerKind::Timestamp => format!("\"{name}\" TIMESTAMP"),
+        });
+        let (table, columns) = (ledger.quoted(), columns.collect::<Vec<_>>().join(", "));
+        let key = ledger.columns.first().map_or("sync", |(name, _)| name);
+        let make = format!("CREATE TABLE IF NOT EXISTS {table} ({columns})");
+        (&mut *transaction).execute(AssertSqlSafe(make)).await.map_err(failed)?;
+        let clear = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE \"{key}\" = ?1"))).bind(sync);
+        clear.execute(&mut *transaction).await.map_err(failed)?;
+        let names: Vec<String> = ledger.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let values: Vec<String> = ledger.columns.iter().map(|(name, _)| format!("value ->> '{name}'")).collect();
+        let insert =
+            format!("INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)", names.join(", "), values.join(", "));
+        while let Some(batch) = rows.recv().await {
+            let text = serde_json::to_string(&batch).unwrap_or_default();
+            let insert = sqlx::query(AssertSqlSafe(insert.clone())).bind(text);
+            insert.execute(&mut *transaction).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        connection.close().await.map_err(failed)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod connections;
 mod extraction;
+mod ledger;
 mod refusals;
 mod sqlite;
 
