@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use sync::{Observer, Progress};
+use sync::{News, Observer, Progress};
 
 use crate::{
     output::Output,
@@ -48,21 +48,22 @@ impl<'a> Shown<'a> {
     }
 
     fn on_terminal(&self, bars: &MultiProgress, progress: Progress<'_>) {
-        match progress {
-            Progress::Started { mapping, .. } => self.bar(bars, mapping).set_message("connecting"),
-            Progress::Collecting { mapping, job, jobs } => {
+        let mapping = progress.mapping;
+        match progress.news {
+            News::Started => self.bar(bars, mapping).set_message("connecting"),
+            News::Collecting { job, jobs } => {
                 let text =
                     format!("waiting for job {job} of {jobs} that a sync that was cut off left at the destination");
                 self.bar(bars, mapping).set_message(text);
             }
-            Progress::Recovered { mapping, delivered, .. } => {
+            News::Recovered { delivered, .. } => {
                 let text = format!("took over {} of a sync that was cut off", counted(delivered, "delivered record"));
                 self.bar(bars, mapping).set_message(text);
             }
-            Progress::Extracting { mapping, records } => {
+            News::Extracting { records } => {
                 self.bar(bars, mapping).set_message(format!("reading  {}", counted(records, "record")));
             }
-            Progress::Compared { mapping, counts } => {
+            News::Compared { counts } => {
                 let bar = self.bar(bars, mapping);
                 bar.set_message(format!(
                     "{} read, {} changed",
@@ -70,7 +71,7 @@ impl<'a> Shown<'a> {
                     number(counts.changed())
                 ));
             }
-            Progress::Loading { mapping, done, total, failed } => {
+            News::Loading { done, total, failed, .. } => {
                 let bar = self.bar(bars, mapping);
                 if bar.length() != Some(total) {
                     bar.set_length(total);
@@ -79,7 +80,8 @@ impl<'a> Shown<'a> {
                 bar.set_position(done);
                 bar.set_message(if failed > 0 { format!("{} not taken", number(failed)) } else { String::new() });
             }
-            Progress::Held { mapping, .. } | Progress::Finished { mapping, .. } => {
+            News::Phase(_) => {}
+            News::Held { .. } | News::Finished { .. } => {
                 let bar = self.bar(bars, mapping);
                 bar.finish_and_clear();
                 self.by_mapping.lock().unwrap_or_else(PoisonError::into_inner).remove(mapping);
@@ -88,20 +90,21 @@ impl<'a> Shown<'a> {
     }
 
     fn in_lines(&self, progress: Progress<'_>) {
-        match progress {
-            Progress::Collecting { mapping, job, jobs } => self.output.note(&format!(
+        let mapping = progress.mapping;
+        match progress.news {
+            News::Collecting { job, jobs } => self.output.note(&format!(
                 "{mapping}: waiting for job {job} of {jobs} that a sync that was cut off left at the destination"
             )),
-            Progress::Recovered { mapping, sync, delivered } => self.output.note(&format!(
+            News::Recovered { sync, delivered } => self.output.note(&format!(
                 "{mapping}: took over {} of {sync}, which was cut off",
                 counted(delivered, "delivered record")
             )),
-            Progress::Compared { mapping, counts } => self.output.note(&format!(
+            News::Compared { counts } => self.output.note(&format!(
                 "{mapping}: {} read, {} changed",
                 counted(counts.extracted, "record"),
                 number(counts.changed())
             )),
-            Progress::Loading { mapping, done, total, failed } if total >= LINES_FROM => {
+            News::Loading { done, total, failed, .. } if total >= LINES_FROM => {
                 let tenth = done * 10 / total;
                 let mut tenths = self.tenths.lock().unwrap_or_else(PoisonError::into_inner);
                 if tenths.insert(mapping.to_owned(), tenth).unwrap_or(0) < tenth {
@@ -109,11 +112,12 @@ impl<'a> Shown<'a> {
                     self.output.note(&format!("{mapping}: {} of {} sent{failed}", number(done), number(total)));
                 }
             }
-            Progress::Started { .. }
-            | Progress::Extracting { .. }
-            | Progress::Loading { .. }
-            | Progress::Held { .. }
-            | Progress::Finished { .. } => {}
+            News::Started
+            | News::Phase(_)
+            | News::Extracting { .. }
+            | News::Loading { .. }
+            | News::Held { .. }
+            | News::Finished { .. } => {}
         }
     }
 }

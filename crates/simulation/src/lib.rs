@@ -6,7 +6,9 @@ mod destination;
 mod faults;
 mod properties;
 mod scenario;
+mod scene;
 mod source;
 mod warehouse;
 
 pub use scenario::{Failure, Summary, run};
+pub use scene::{Gate, Scene, Table, Tool};

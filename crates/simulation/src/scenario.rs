@@ -12,9 +12,10 @@ use mapping::{Condition, DeletedValues, Fields, Program, SyncMode};
 use records::Value;
 use store::Store;
 use sync::{
-    Choice, Connection, Ending, Engine, Guards, Mapping, Model, PlanOptions, Settings, SyncOptions, SyncReport,
-    Unobserved,
+    Choice, Connection, Ending, Engine, Guards, Mapping, Model, PlanOptions, Request, Settings, SyncOptions,
+    SyncReport, Unobserved,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Dice, FakeClock},
@@ -239,9 +240,9 @@ impl World {
         lock(&self.truth).recent.clear();
         let before = lock(&self.truth).clone();
         let mapping = self.mapping()?;
-        let options = SyncOptions { confirmed, plan: None, trigger: "simulation".to_owned() };
+        let options = SyncOptions { confirmed, trigger: "simulation".to_owned(), ..SyncOptions::default() };
         let engine = self.engine();
-        let mut reports = engine.sync(&[mapping], &options, &Unobserved, &cancel).await;
+        let mut reports = engine.sync(&[Request::new(mapping, options, &cancel)], &Unobserved).await;
         drop(engine);
         let report = reports.pop().ok_or("a sync has no report")?;
         let died = self.fate.is_dead();
@@ -352,9 +353,8 @@ impl World {
         if let Some(row) = last.filter(|row| row.state != store::SyncState::Held) {
             self.fate.tell(format!("replay of {}", row.id));
             // What is sent again may differ from what the destination holds until it is delivered.
-            let mapping = self.mapping()?;
-            let cancel = tokio_util::sync::CancellationToken::new();
-            let replayed = engine.replay(&mapping, row.id, self.dice.chance(50), &Unobserved, &cancel).await;
+            let request = Request::new(self.mapping()?, SyncOptions::default(), &CancellationToken::new());
+            let replayed = engine.replay(&request, row.id, self.dice.chance(50), &Unobserved).await;
             if let Err(problem) = replayed
                 && problem.code != "change_set_gone"
             {

@@ -26,7 +26,7 @@ use tokio::{
 
 pub(crate) use self::{
     connection::{Connection, Transaction},
-    row::{Arg, Row, args, from_micros, to_micros, variant},
+    row::{Arg, Row, args, from_micros, variant},
 };
 
 /// Written for SQLite; [`dialect`] makes PostgreSQL's of the same text.

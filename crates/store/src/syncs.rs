@@ -9,13 +9,15 @@ use sqlx::AssertSqlSafe;
 
 use crate::{
     Store, StoreError,
-    database::{Arg, Row, args, from_micros, to_micros, variant},
+    database::{Arg, Row, args, variant},
 };
 
 /// How far a sync is, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncState {
+    /// It waits for a worker.
+    Queued,
     Extracting,
     Comparing,
     /// A guard stopped it before anything was sent; it waits for a person.
@@ -32,7 +34,8 @@ pub enum SyncState {
     Interrupted,
 }
 
-const STATES: [(SyncState, &str); 10] = [
+const STATES: [(SyncState, &str); 11] = [
+    (SyncState::Queued, "queued"),
     (SyncState::Extracting, "extracting"),
     (SyncState::Comparing, "comparing"),
     (SyncState::Held, "held"),
@@ -49,6 +52,7 @@ impl SyncState {
     /// The word in the store, in pages and in JSON.
     pub fn name(self) -> &'static str {
         match self {
+            SyncState::Queued => "queued",
             SyncState::Extracting => "extracting",
             SyncState::Comparing => "comparing",
             SyncState::Held => "held",
@@ -65,7 +69,8 @@ impl SyncState {
     /// Nothing more happens to a sync in such a state. A held one is not at its end.
     pub fn is_final(self) -> bool {
         match self {
-            SyncState::Extracting
+            SyncState::Queued
+            | SyncState::Extracting
             | SyncState::Comparing
             | SyncState::Held
             | SyncState::Loading
@@ -126,38 +131,28 @@ pub struct SyncRow {
 }
 
 impl Store {
-    /// Writes down a new sync in the state `extracting`, begun now.
+    /// Moves a sync to the state `extracting`, begun now: one that waits in the queue, or a new one. One from the
+    /// queue keeps what started it. Nothing, and nothing changes, if the id is that of a sync that does not wait. The
+    /// same statement again, after a lost connection, gives the same.
     ///
     /// # Errors
-    /// The statement fails; an id that exists already is one reason.
-    pub async fn begin_sync(&self, new: &NewSync) -> Result<SyncRow, StoreError> {
-        let started_at = from_micros(to_micros(self.now()))?;
-        let counts = Counts::default();
+    /// The statement fails.
+    pub async fn begin_sync(&self, new: &NewSync) -> Result<Option<SyncRow>, StoreError> {
         let sql = "INSERT INTO syncs (id, mapping, state, trigger, started_at, counts, change_set) \
-             VALUES ($1, $2, 'extracting', $3, $4, $5, $6)";
+             VALUES ($1, $2, 'extracting', $3, $4, $5, $6) \
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, \
+             change_set = excluded.change_set \
+             WHERE syncs.mapping = excluded.mapping AND (syncs.state = 'queued' OR \
+              (syncs.state = 'extracting' AND syncs.started_at = excluded.started_at)) RETURNING *";
         let args = args![
             new.id.to_string(),
             &new.mapping,
             &new.trigger,
-            started_at,
-            counts_text(&counts),
+            self.now(),
+            counts_text(&Counts::default()),
             path_text(new.change_set.as_deref()),
         ];
-        self.write().await?.execute("begin a sync", sql, args).await?;
-        Ok(SyncRow {
-            id: new.id,
-            mapping: new.mapping.clone(),
-            state: SyncState::Extracting,
-            trigger: new.trigger.clone(),
-            started_at,
-            finished_at: None,
-            counts,
-            held: None,
-            error: None,
-            change_set: new.change_set.clone(),
-            disk_bytes: 0,
-            memory_bytes: 0,
-        })
+        self.write().await?.row("begin a sync", sql, args).await?.as_ref().map(sync_row).transpose()
     }
 
     /// Moves a sync to a state. A final state sets when it finished; any other clears it (a sync taken up again).
@@ -273,8 +268,8 @@ impl Store {
         Ok(self.syncs(Some(mapping), 1).await?.pop())
     }
 
-    /// The syncs of a mapping that are at no end, newest first: running now, held, or left behind by a process
-    /// that ended. Who holds the mapping's lock knows that the first kind is none.
+    /// The syncs of a mapping that are at no end, newest first: queued, running now, held, or left behind by a process
+    /// that ended. Who holds the mapping's lock knows that none is running.
     ///
     /// # Errors
     /// The statement fails.

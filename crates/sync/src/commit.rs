@@ -8,9 +8,10 @@ use store::{CheckpointRow, HistoryRow, HistoryWriter, SyncError, SyncRow, SyncSt
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Engine, FailureCount, Mapping, Observer, Problem, Progress,
-    engine::{blocking, places},
+    Engine, FailureCount, Mapping, News, Observer, Problem,
+    blocking::blocking,
     load::{SKIPPED, code, count},
+    places,
     problem::chain,
     sending::SENDING,
 };
@@ -80,19 +81,20 @@ impl Engine {
     /// checkpoint, the rest stays pending. The caller holds the mapping's lock, so none of them still runs.
     ///
     /// With `to`, the destination is asked what became of jobs whose results were not read; without, their records
-    /// are in doubt.
+    /// are in doubt. Beside it stands the sync that waits for this.
     pub(crate) async fn recover(
         &self,
         mapping: &str,
-        to: Option<&Mapping>,
+        to: Option<(&Mapping, SyncId)>,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<(), Problem> {
         let open = self.store.unfinished(mapping).await.map_err(|error| Problem::of_store(&error))?;
-        // A held sync sent nothing; it stays what it was.
-        for row in open.into_iter().filter(|row| row.state != SyncState::Held) {
+        // One that is queued or held sent nothing; it stays what it was.
+        for row in open.into_iter().filter(|row| !matches!(row.state, SyncState::Queued | SyncState::Held)) {
             let delivered = self.recover_one(&row, to, observer, cancel).await?;
-            observer.progress(Progress::Recovered { mapping, sync: row.id, delivered });
+            let news = News::Recovered { sync: row.id, delivered };
+            self.tell(observer, mapping, to.map(|(_, waiting)| waiting), news);
         }
         Ok(())
     }
@@ -100,7 +102,7 @@ impl Engine {
     async fn recover_one(
         &self,
         row: &SyncRow,
-        to: Option<&Mapping>,
+        to: Option<(&Mapping, SyncId)>,
         observer: &dyn Observer,
         cancel: &CancellationToken,
     ) -> Result<u64, Problem> {

@@ -12,9 +12,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Engine, Held, Mapping, Model, Observer, Problem, Progress,
-    engine::{blocking, places},
+    Engine, Held, Mapping, Model, News, Observer, Phase, Problem,
+    blocking::blocking,
     guard::{self, Findings},
+    places,
+    progress::PhaseLog,
 };
 
 /// Batches that may wait between source and comparison.
@@ -28,9 +30,14 @@ pub(crate) struct Target {
     pub mapping: Arc<Mapping>,
     /// Names the change set; a plan's is never stored.
     pub sync: SyncId,
+    /// What an observer is told the sync is: none for a plan.
+    pub shown: Option<SyncId>,
     /// Where the change set is written.
     pub change_set: PathBuf,
     pub scratch: PathBuf,
+    /// Ends this comparison, and none of those beside it.
+    pub cancel: CancellationToken,
+    pub phases: Arc<PhaseLog>,
 }
 
 /// What an extract showed for one mapping.
@@ -50,7 +57,6 @@ pub(crate) enum Extracted {
 
 /// A comparison under way, with what its guard will need.
 struct Underway {
-    name: String,
     change_set: PathBuf,
     meta: Meta,
     checkpoint: Checkpoint,
@@ -66,13 +72,13 @@ impl Engine {
         model: &Model,
         targets: &[Target],
         observer: &dyn Observer,
-        cancel: &CancellationToken,
     ) -> Vec<Result<Extracted, Problem>> {
         let began = self.clock.now();
+        self.enter_all(targets, Phase::Extracting, observer);
         let query = Query { text: model.query.clone(), rows_max: None };
         let schema = tokio::select! {
             schema = model.source.describe(&query) => schema.map_err(|error| Problem::of_source(&error, &model.name)),
-            () = cancel.cancelled() => Err(Problem::new("cancelled", "cancelled")),
+            () = all_cancelled(targets) => Err(cancelled()),
         };
         let schema = match schema.and_then(|schema| key_is_there(&schema, model).map(|()| schema)) {
             Ok(schema) => schema,
@@ -83,7 +89,7 @@ impl Engine {
         let mut results: Vec<Option<Result<Extracted, Problem>>> = Vec::new();
         let mut underway: Vec<Option<Underway>> = Vec::new();
         for target in targets {
-            match self.begin(model, target, &schema, limits, began).await {
+            match self.begin_comparing(model, target, &schema, limits, began).await {
                 Ok(Ok(begun)) => {
                     results.push(None);
                     underway.push(Some(begun));
@@ -99,19 +105,22 @@ impl Engine {
             }
         }
         if underway.iter().any(Option::is_some) {
-            let outcome = self.stream(model, &query, &schema, targets, &mut underway, observer, cancel).await;
-            for (index, slot) in underway.into_iter().enumerate() {
-                let Some(begun) = slot else { continue };
-                results[index] = Some(match &outcome {
-                    Err(problem) => Err(problem.clone()),
-                    Ok(failed) => match &failed[index] {
-                        Some(problem) => Err(problem.clone()),
-                        None => finish(begun, &targets[index].mapping).await,
-                    },
-                });
+            let outcome = self.stream(model, &query, &schema, targets, &mut underway, observer).await;
+            self.enter_all(targets, Phase::Comparing, observer);
+            for (index, begun) in underway.into_iter().enumerate() {
+                if results[index].is_some() {
+                    continue;
+                }
+                let failed = outcome.as_ref().map(|failed| &failed[index]);
+                results[index] = match (failed, begun) {
+                    _ if targets[index].cancel.is_cancelled() => Some(Err(cancelled())),
+                    (Err(problem) | Ok(Some(problem)), _) => Some(Err(problem.clone())),
+                    (Ok(None), Some(begun)) => Some(finish(begun, &targets[index].mapping).await),
+                    (Ok(None), None) => None,
+                };
                 if let Some(Ok(Extracted::Compared(comparing))) = &results[index] {
-                    let counts = comparing.compared.counts;
-                    observer.progress(Progress::Compared { mapping: &targets[index].mapping.name, counts });
+                    let news = News::Compared { counts: comparing.compared.counts };
+                    self.tell(observer, &targets[index].mapping.name, targets[index].shown, news);
                 }
             }
         }
@@ -119,7 +128,14 @@ impl Engine {
         results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
     }
 
-    async fn begin(
+    fn enter_all(&self, targets: &[Target], phase: Phase, observer: &dyn Observer) {
+        for target in targets {
+            target.phases.begin(phase, self.clock.now());
+            self.tell(observer, &target.mapping.name, target.shown, News::Phase(phase));
+        }
+    }
+
+    async fn begin_comparing(
         &self,
         model: &Model,
         target: &Target,
@@ -159,12 +175,11 @@ impl Engine {
             timestamp: records::timestamp_text(began.as_microsecond()),
         };
         let change_set = target.change_set.clone();
-        Ok(Ok(Underway { name: mapping.name.clone(), change_set, meta, checkpoint, comparison, used, findings }))
+        Ok(Ok(Underway { change_set, meta, checkpoint, comparison, used, findings }))
     }
 
     /// Streams the extract through all comparisons. A comparison that fails is given up alone; its problem stands at
     /// its place in the answer.
-    #[expect(clippy::too_many_arguments, reason = "one call, split off for reading")]
     async fn stream(
         &self,
         model: &Model,
@@ -173,7 +188,6 @@ impl Engine {
         targets: &[Target],
         underway: &mut [Option<Underway>],
         observer: &dyn Observer,
-        cancel: &CancellationToken,
     ) -> Result<Vec<Option<Problem>>, Problem> {
         let mut used = BTreeSet::new();
         for begun in underway.iter().flatten() {
@@ -184,7 +198,8 @@ impl Engine {
             .map_err(|error| Problem::new("compare_failed", crate::problem::chain(&error)))?;
         let hasher = Arc::new(hasher);
         let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING);
-        let extract = model.source.extract(query, sender, cancel.clone());
+        let halt = CancellationToken::new();
+        let extract = model.source.extract(query, sender, halt.clone());
         let consume = async {
             let mut failed: Vec<Option<Problem>> = targets.iter().map(|_| None).collect();
             let mut extracted = 0;
@@ -201,25 +216,60 @@ impl Engine {
                         *slot = fault;
                     }
                 }
-                for begun in underway.iter().flatten() {
-                    observer.progress(Progress::Extracting { mapping: &begun.name, records: extracted });
+                for (index, _) in targets.iter().enumerate().filter(|(_, target)| target.cancel.is_cancelled()) {
+                    // Its files go with it; the others read on.
+                    underway[index] = None;
+                    failed[index] = Some(cancelled());
                 }
-                if failed.iter().zip(underway.iter()).all(|(fault, begun)| fault.is_some() || begun.is_none()) {
+                for (target, _) in targets.iter().zip(underway.iter()).filter(|(_, begun)| begun.is_some()) {
+                    let news = News::Extracting { records: extracted };
+                    self.tell(observer, &target.mapping.name, target.shown, news);
+                }
+                if nothing_is_left(&failed, underway) {
                     break;
                 }
             }
             drop(receiver);
             Ok::<_, Problem>(failed)
         };
-        let (extract, failed) = tokio::join!(extract, consume);
-        let failed = failed?;
+        let (extract, failed) = {
+            let mut both = std::pin::pin!(async { tokio::join!(extract, consume) });
+            tokio::select! {
+                biased;
+                both = &mut both => both,
+                () = all_cancelled(targets) => {
+                    halt.cancel();
+                    both.await
+                }
+            }
+        };
+        let mut failed = failed?;
+        for (slot, _) in failed.iter_mut().zip(targets).filter(|(_, target)| target.cancel.is_cancelled()) {
+            slot.get_or_insert_with(cancelled);
+        }
         match extract {
             Ok(()) => Ok(failed),
-            // The receiver was dropped because every comparison had failed: theirs is the reason.
-            Err(SourceError::Cancelled) if !cancel.is_cancelled() && failed.iter().any(Option::is_some) => Ok(failed),
+            // Every comparison has failed or is not wanted any more: theirs is the reason.
+            Err(SourceError::Cancelled) if nothing_is_left(&failed, underway) => Ok(failed),
             Err(error) => Err(Problem::of_source(&error, &model.name)),
         }
     }
+}
+
+/// Whether every comparison has ended before the extract did.
+fn nothing_is_left(failed: &[Option<Problem>], underway: &[Option<Underway>]) -> bool {
+    failed.iter().zip(underway).all(|(fault, begun)| fault.is_some() || begun.is_none())
+}
+
+/// Waits until not one of them is wanted any more.
+async fn all_cancelled(targets: &[Target]) {
+    for target in targets {
+        target.cancel.cancelled().await;
+    }
+}
+
+fn cancelled() -> Problem {
+    Problem::new("cancelled", "cancelled")
 }
 
 type Pushed = (Vec<Option<Underway>>, Vec<Option<Problem>>);

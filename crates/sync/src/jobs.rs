@@ -11,12 +11,12 @@ use std::{
 use async_trait::async_trait;
 use changes::{Journal, JournalEntries};
 use kit::{DeliveryError, Job, JobLog};
-use records::{Outcome, OutcomeKind, Value};
+use records::{Outcome, OutcomeKind, SyncId, Value};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, Engine, Mapping, Observer, Problem, Progress, engine::blocking, load::code, problem::chain,
+    Connection, Engine, Mapping, News, Observer, Problem, blocking::blocking, load::code, problem::chain,
     sending::SENDING,
 };
 
@@ -83,7 +83,7 @@ impl Engine {
     /// A passing fault: the sync stays open, so that the jobs are asked about again.
     pub(crate) async fn collect_jobs(
         &self,
-        mapping: &Mapping,
+        (mapping, waiting): (&Mapping, SyncId),
         (file, journal): (&Path, &Path),
         entries: JournalEntries,
         cancel: &CancellationToken,
@@ -98,7 +98,8 @@ impl Engine {
         // By the place of a record: a job that took it goes before one that refused it.
         let mut told: BTreeMap<u64, OutcomeKind> = BTreeMap::new();
         for (number, noted) in jobs.iter().enumerate() {
-            observer.progress(Progress::Collecting { mapping: &mapping.name, job: number + 1, jobs: jobs.len() });
+            let news = News::Collecting { job: number + 1, jobs: jobs.len() };
+            self.tell(observer, &mapping.name, Some(waiting), news);
             let token = Value::parse(&noted.token).unwrap_or_default();
             let job = Job { action: mapping.action.clone(), token, records: noted.records.clone() };
             let wire = wire.for_call();

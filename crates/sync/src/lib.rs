@@ -1,5 +1,6 @@
 //! One sync from extract to commit: plan, guard, load, recover. It is given its sources and destinations.
 
+mod blocking;
 mod commit;
 mod compare;
 mod definition;
@@ -9,18 +10,24 @@ mod jobs;
 mod load;
 mod manage;
 mod map;
+mod places;
 mod plan;
 mod plan_file;
 mod problem;
+mod progress;
 mod report;
+mod request;
+mod running;
 mod sending;
 mod try_record;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
-pub use engine::{Engine, SyncOptions};
+pub use engine::Engine;
 pub use plan::PlanOptions;
+pub use progress::{News, Observer, Phase, PhaseTime, Progress, Unobserved};
 pub use report::{
-    Ending, FailureCount, FieldChange, Held, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange,
-    SampleRequest, SyncReport, Unobserved, UnusableRecord,
+    Ending, FailureCount, FieldChange, Held, Plan, Problem, RefusedRecord, SampleChange, SampleRequest, SyncReport,
+    UnusableRecord,
 };
+pub use request::{Request, SyncOptions};
 pub use try_record::{RefusedField, SentOutcome, SentRecord, TriedPayload, TriedRecord, TryOptions};

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use changes::{Bits, ChangeChunk, ChangeSet, Chunks, Journal};
@@ -14,10 +17,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Engine, Mapping, Observer, Problem, Progress,
-    engine::{Begun, begin_blocking, blocking, places},
+    Engine, Mapping, News, Observer, Problem,
+    blocking::{begin_blocking, blocking},
+    engine::Begun,
     jobs::JobFile,
     map::{self, Mapped},
+    places,
     problem::chain,
     sending::{self, Announced, SharedJournal},
 };
@@ -58,6 +63,8 @@ pub(crate) struct Loaded {
     pub doubtful: Bits,
     pub stop: Option<Problem>,
     pub cancelled: bool,
+    /// Requests made, the repeated ones too.
+    pub requests: u64,
 }
 
 /// What history tells of a change beside its fate.
@@ -134,13 +141,13 @@ impl Engine {
         change_set: &ChangeSet,
         counts: Counts,
         observer: &dyn Observer,
-        cancel: &CancellationToken,
     ) -> Result<Loaded, Problem> {
         let mapping = &begun.mapping;
         let destination = mapping.connection.destination.clone();
         let whole = destination.facts().action(&mapping.action).is_some_and(|action| action.whole);
         let recorder = Recorder::open(self, begun, counts, whole).await?;
-        let announced = Announced { destination, journal: recorder.journal.clone(), whole };
+        let requests = Arc::new(AtomicU64::new(0));
+        let announced = Announced { destination, journal: recorder.journal.clone(), requests: requests.clone(), whole };
         let plan = LoadPlan {
             destination: Arc::new(announced),
             wire: mapping.connection.wire.clone(),
@@ -159,12 +166,12 @@ impl Engine {
         let (local, local_settled) = mpsc::channel(WAITING);
         let underway = Arc::new(Underway { whole, ..Underway::default() });
         // Cancelled too when the journal fails: nothing may be sent that could not be remembered.
-        let halt = cancel.child_token();
+        let halt = begun.cancel.child_token();
         let mapper = map_all(mapping.clone(), change_set.clone(), payloads, local, underway.clone(), halt.clone());
         let loader = kit::load(&plan, input, fates, halt.clone(), self.random.clone());
         let recorder = async {
             let recorded =
-                recorder.run(settled, local_settled, &underway, change_set.len(), &mapping.name, observer).await;
+                recorder.run(settled, local_settled, &underway, (change_set.len(), &requests), observer).await;
             if recorded.is_err() {
                 halt.cancel();
             }
@@ -178,7 +185,8 @@ impl Engine {
             taken,
             doubtful,
             stop: stop.err().map(|stop| Problem::of_stop(&stop)),
-            cancelled: cancel.is_cancelled(),
+            cancelled: begun.cancel.is_cancelled(),
+            requests: requests.load(Ordering::Relaxed),
         })
     }
 }
@@ -332,8 +340,7 @@ impl<'a> Recorder<'a> {
         mut fates: mpsc::Receiver<Fate>,
         mut local: mpsc::Receiver<Settled>,
         underway: &Underway,
-        total: u64,
-        mapping: &str,
+        (total, requests): (u64, &AtomicU64),
         observer: &dyn Observer,
     ) -> Result<(Counts, Bits, Bits), Problem> {
         let (mut from_loader, mut from_mapper) = (Vec::new(), Vec::new());
@@ -351,7 +358,9 @@ impl<'a> Recorder<'a> {
             }
             self.write(settled).await?;
             let failed = self.counts.rejected + self.counts.retry + self.counts.in_doubt;
-            observer.progress(Progress::Loading { mapping, done: self.settled, total, failed });
+            let requests = requests.load(Ordering::Relaxed);
+            let news = News::Loading { done: self.settled, total, failed, requests };
+            self.engine.tell(observer, &self.begun.mapping.name, Some(self.begun.id), news);
         }
         if let Some(Files { history: Some(history), .. }) = self.files.take() {
             let finished = blocking(move || history.finish()).await?;

@@ -1,70 +1,50 @@
 //! What a person may do to a checkpoint: adopt the current result, forget, send again.
 
-use std::sync::Arc;
-
 use changes::{Bits, ChangeSet, Journal};
 use records::{KeyHash, OutcomeKind, SyncId};
 use store::SyncState;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Ending, Engine, Mapping, Observer, Problem, SyncOptions, SyncReport,
+    Ending, Engine, Observer, Problem, Request, SyncReport,
+    blocking::blocking,
     compare::{Comparing, Extracted},
-    engine::{blocking, places},
+    engine::Begun,
     load::code,
+    places,
     problem::chain,
 };
 
 impl Engine {
     /// Adopts the model's current result as what the destination holds. Nothing is sent.
-    pub async fn baseline(
-        &self,
-        mapping: &Arc<Mapping>,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-    ) -> SyncReport {
-        let options = SyncOptions { trigger: "baseline".to_owned(), ..SyncOptions::default() };
-        let begun = match self.start(mapping, &options, observer, cancel).await {
+    pub async fn baseline(&self, request: &Request, observer: &dyn Observer) -> SyncReport {
+        let begun = match self.start(request, observer).await {
             Ok(begun) => begun,
-            Err(problem) => return crate::engine::not_begun(&mapping.name, problem),
+            Err(problem) => return self.not_begun(request, problem, observer).await,
         };
-        let id = begun.id;
-        let mut report = crate::engine::not_begun(&mapping.name, Problem::new("internal", "not adopted"));
-        report.sync = Some(id);
-        let adopted = self.adopt(mapping, id, observer, cancel).await;
-        match adopted {
-            Ok(compared) => {
-                report.counts = compared;
-                report.problem = None;
+        let mut report = SyncReport::new(&request.mapping.name, Some(begun.id));
+        match self.adopt(&begun, observer).await {
+            Ok(counts) => {
+                report.counts = counts;
                 report.ending = Ending::Done;
             }
-            Err(problem) => {
-                report.ending = if problem.code == "cancelled" { Ending::Cancelled } else { Ending::Failed };
-                report.problem = Some(problem);
-            }
+            Err(problem) => report.stop(problem),
         }
-        if let Err(problem) = self.close(&begun, &report).await {
-            report.ending = Ending::Failed;
-            report.problem.get_or_insert(problem);
-        }
+        self.close(&begun, &mut report).await;
+        self.finished(&begun, &mut report, observer);
         report
     }
 
-    async fn adopt(
-        &self,
-        mapping: &Arc<Mapping>,
-        id: SyncId,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
-    ) -> Result<records::Counts, Problem> {
-        let target = [self.target(mapping, id)];
-        let mut extracted = self.compare(&mapping.model, &target, observer, cancel).await;
+    async fn adopt(&self, begun: &Begun, observer: &dyn Observer) -> Result<records::Counts, Problem> {
+        let mapping = &begun.mapping;
+        let target = [self.target(begun)];
+        let mut extracted = self.compare(&mapping.model, &target, observer).await;
         if let Some(Ok(Extracted::Held(_))) = extracted.first() {
             // Another key: nothing of the old checkpoint can be found again, so there is nothing to compare with.
             let checkpoint = self.open_checkpoint(&mapping.name).await?;
             let emptied = blocking(move || checkpoint.reset()).await?;
             emptied.map_err(|error| Problem::of_checkpoint(&error))?;
-            extracted = self.compare(&mapping.model, &target, observer, cancel).await;
+            extracted = self.compare(&mapping.model, &target, observer).await;
         }
         match extracted.pop() {
             Some(Ok(Extracted::Compared(comparing))) => {
@@ -72,7 +52,7 @@ impl Engine {
                 let all = Bits::below(compared.change_set.len());
                 let mut counts = compared.counts;
                 counts.skipped = compared.change_set.len();
-                self.commit(&mapping.name, id, checkpoint, compared.change_set, (all, Bits::new())).await?;
+                self.commit(&mapping.name, begun.id, checkpoint, compared.change_set, (all, Bits::new())).await?;
                 Ok(counts)
             }
             Some(Ok(Extracted::Held(held))) => Err(Problem::new(held.code(), held.to_string())),
@@ -129,28 +109,50 @@ impl Engine {
         Ok(before.saturating_sub(after.len()))
     }
 
-    /// Makes the next sync send again what an earlier sync sent (or, with `failed_only`, only what it could not
-    /// deliver), with the newest values, and runs that sync.
+    /// Sends again what an earlier sync sent (or, with `failed_only`, only what it could not deliver), with the newest
+    /// values: a sync of its own, which finds these records changed.
     ///
     /// # Errors
-    /// The sync is not known, is another mapping's, or its change set is no longer kept.
+    /// The sync is not known, is another mapping's, or its change set is no longer kept. The request's own sync, if it
+    /// waits in the queue, has then failed.
     pub async fn replay(
         &self,
-        mapping: &Arc<Mapping>,
+        request: &Request,
         sync: SyncId,
         failed_only: bool,
         observer: &dyn Observer,
-        cancel: &CancellationToken,
     ) -> Result<SyncReport, Problem> {
-        {
-            let _lock = self.lock(&mapping.name, "replay").await?;
-            self.recover(&mapping.name, Some(mapping), observer, cancel).await?;
-            self.mark_again(&mapping.name, sync, failed_only).await?;
+        let begun = match self.start_again(request, sync, failed_only, observer).await {
+            Ok(begun) => begun,
+            Err(problem) => {
+                let report = self.not_begun(request, problem, observer).await;
+                return match report.problem {
+                    Some(problem) if report.ending == Ending::Failed => Err(problem),
+                    _ => Ok(report),
+                };
+            }
+        };
+        let extracted = self.compare(&request.mapping.model, &[self.target(&begun)], observer).await.pop();
+        let missing = || Err(Problem::new("internal", "the comparison has no result"));
+        Ok(self.finish_sync(begun, extracted.unwrap_or_else(missing), observer).await)
+    }
+
+    async fn start_again(
+        &self,
+        request: &Request,
+        sync: SyncId,
+        failed_only: bool,
+        observer: &dyn Observer,
+    ) -> Result<Begun, Problem> {
+        if request.cancel.is_cancelled() {
+            return Err(Problem::new("cancelled", "cancelled before it began"));
         }
-        let trigger = format!("replay of {sync}");
-        let options = SyncOptions { confirmed: false, plan: None, trigger };
-        let mut reports = self.sync(std::slice::from_ref(mapping), &options, observer, cancel).await;
-        reports.pop().ok_or_else(|| Problem::new("internal", "the sync has no report"))
+        let name = &request.mapping.name;
+        let lock = self.lock(name, &request.options.trigger).await?;
+        let id = self.id_of(request);
+        self.recover(name, Some((&request.mapping, id)), observer, &request.cancel).await?;
+        self.mark_again(name, sync, failed_only).await?;
+        self.begin(lock, id, request, observer).await
     }
 
     async fn mark_again(&self, mapping: &str, sync: SyncId, failed_only: bool) -> Result<(), Problem> {

@@ -12,14 +12,16 @@ use records::{Counts, Operation, SyncId, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, Engine, Held, Mapping, Observer, Plan, Problem, Progress, RefusedRecord, SampleChange, SampleRequest,
+    Connection, Engine, Held, Mapping, News, Observer, Plan, Problem, RefusedRecord, SampleChange, SampleRequest,
     UnusableRecord,
+    blocking::blocking,
     compare::{Comparing, Extracted, Target},
-    engine::{blocking, places},
     load::own_limits,
     map::{self, Mapped},
+    places,
     plan_file::{self, Saved},
     problem::chain,
+    request::groups,
 };
 
 /// How a plan is to be made.
@@ -83,19 +85,23 @@ impl Engine {
     ) -> Vec<Result<Plan, Problem>> {
         let mut plans: Vec<Option<Result<Plan, Problem>>> = mappings.iter().map(|_| None).collect();
         let mut saved = Vec::new();
-        for group in crate::engine::groups(mappings) {
+        let together = |one: usize, other: usize| mappings[one].model.name == mappings[other].model.name;
+        for group in groups(mappings.len(), together) {
             let target = |index: usize| Target {
                 mapping: mappings[index].clone(),
                 sync: id,
+                shown: None,
                 change_set: folder.join(index.to_string()).join("changes.arrow"),
                 scratch: folder.join(format!("{index}-scratch")),
+                cancel: cancel.clone(),
+                phases: Arc::default(),
             };
             let targets: Vec<Target> = group.iter().map(|&index| target(index)).collect();
             for target in &targets {
-                observer.progress(Progress::Started { mapping: &target.mapping.name, sync: None });
+                self.tell(observer, &target.mapping.name, None, News::Started);
             }
             let model = targets[0].mapping.model.clone();
-            let extracted = self.compare(&model, &targets, observer, cancel).await;
+            let extracted = self.compare(&model, &targets, observer).await;
             for ((index, target), extracted) in group.into_iter().zip(&targets).zip(extracted) {
                 let plan = match extracted {
                     Err(problem) => Err(problem),

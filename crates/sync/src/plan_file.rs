@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Guards, Held, Problem,
     compare::{Comparing, Extracted},
-    engine::places,
     guard::{self, Findings},
+    places,
     problem::chain,
 };
 

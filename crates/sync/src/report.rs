@@ -1,65 +1,9 @@
-//! What an engine tells: progress while it works, a plan, a report of a sync.
+//! What an engine tells afterwards: a plan, a report of a sync.
 
 use records::{Counts, Operation, OutcomeKind, SyncId, Value};
 use serde::{Deserialize, Serialize};
 
-/// Where a sync stands, told as it goes.
-#[derive(Debug, Clone, Copy)]
-pub enum Progress<'a> {
-    Started {
-        mapping: &'a str,
-        sync: Option<SyncId>,
-    },
-    /// A sync that was cut off left jobs at the destination; this one is being asked about, counted from 1.
-    Collecting {
-        mapping: &'a str,
-        job: usize,
-        jobs: usize,
-    },
-    /// An earlier sync of this mapping was cut off; what it delivered is now in the checkpoint.
-    Recovered {
-        mapping: &'a str,
-        sync: SyncId,
-        delivered: u64,
-    },
-    Extracting {
-        mapping: &'a str,
-        records: u64,
-    },
-    /// The extract is through and the warehouse released.
-    Compared {
-        mapping: &'a str,
-        counts: Counts,
-    },
-    Held {
-        mapping: &'a str,
-        held: &'a Held,
-    },
-    /// `done` of the change set's `total` changes have an outcome.
-    Loading {
-        mapping: &'a str,
-        done: u64,
-        total: u64,
-        failed: u64,
-    },
-    Finished {
-        mapping: &'a str,
-        report: &'a SyncReport,
-    },
-}
-
-/// Is told how a sync gets on. Calls are frequent and must be quick.
-pub trait Observer: Send + Sync {
-    fn progress(&self, progress: Progress<'_>);
-}
-
-/// An observer that looks away.
-#[derive(Debug, Clone, Copy)]
-pub struct Unobserved;
-
-impl Observer for Unobserved {
-    fn progress(&self, _: Progress<'_>) {}
-}
+use crate::PhaseTime;
 
 /// Why a sync waits for a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -254,4 +198,33 @@ pub struct SyncReport {
     pub failures: Vec<FailureCount>,
     pub unusable: Vec<UnusableRecord>,
     pub disk_bytes: u64,
+    /// What it was at, and when.
+    pub phases: Vec<PhaseTime>,
+    /// Requests made to the destination, the repeated ones too.
+    pub requests: u64,
+}
+
+impl SyncReport {
+    /// Of a sync about which nothing can be told yet.
+    pub(crate) fn new(mapping: &str, sync: Option<SyncId>) -> Self {
+        Self {
+            mapping: mapping.to_owned(),
+            sync,
+            ending: Ending::Failed,
+            counts: Counts::default(),
+            held: None,
+            problem: None,
+            failures: Vec::new(),
+            unusable: Vec::new(),
+            disk_bytes: 0,
+            phases: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// Notes why it did not get to its end.
+    pub(crate) fn stop(&mut self, problem: Problem) {
+        self.ending = if problem.code == "cancelled" { Ending::Cancelled } else { Ending::Failed };
+        self.problem = Some(problem);
+    }
 }

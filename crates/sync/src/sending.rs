@@ -1,14 +1,17 @@
 //! Writes into the journal what is about to be sent, before it is: a process that dies leaves behind which records
 //! may have been taken.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 use changes::Journal;
 use kit::{Batch, DeliveryError, Destination, Facts, Payload, Wire, WireSettings};
 use records::{Outcome, OutcomeKind};
 
-use crate::{engine::blocking, load::code, problem::chain};
+use crate::{blocking::blocking, load::code, problem::chain};
 
 /// The journal's code for a change that is being sent. Its outcome comes later and counts in its place.
 pub(crate) const SENDING: u8 = 5;
@@ -22,6 +25,8 @@ pub(crate) type SharedJournal = Arc<Mutex<Journal>>;
 pub(crate) struct Announced {
     pub destination: Arc<dyn Destination>,
     pub journal: SharedJournal,
+    /// Counts what is asked of the destination.
+    pub requests: Arc<AtomicU64>,
     /// What a call took is provisional until the whole is finished, so it is not journalled here.
     pub whole: bool,
 }
@@ -65,7 +70,10 @@ impl Destination for Announced {
         let entries: Vec<(u64, u8)> = batch.records.iter().map(|payload| (payload.index, SENDING)).collect();
         // What could not be remembered must not be sent. This ends the load with the rest pending.
         self.remember(entries).await?;
-        let outcomes = self.destination.deliver(batch, wire).await?;
+        let delivered = self.destination.deliver(batch, wire).await;
+        // What does not go over HTTP is one request all the same.
+        self.requests.fetch_add(wire.exchanges().len().max(1) as u64, Ordering::Relaxed);
+        let outcomes = delivered?;
         // Another count of outcomes says nothing about any record; the loader judges that.
         if !self.whole && outcomes.len() == batch.records.len() {
             let delivered = batch.records.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_delivered());

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     Engine, Mapping, Problem,
-    engine::blocking,
+    blocking::blocking,
     map::{self, Considered},
     problem::chain,
 };

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use sync::{Request, SyncOptions};
 
 use super::Context;
 use crate::{
@@ -31,7 +32,9 @@ impl Baseline {
         let operations = Operations::open(&project).await?;
         let mapping = operations.mapping(&self.mapping)?;
         let observer = Shown::new(context.output);
-        let report = operations.engine.baseline(&mapping, &observer, &context.cancel).await;
+        let options = SyncOptions { trigger: "baseline".to_owned(), ..SyncOptions::default() };
+        let request = Request::new(mapping, options, &context.cancel);
+        let report = operations.engine.baseline(&request, &observer).await;
         if let Some(problem) = report.problem {
             return Err(problem.into());
         }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use sync::{Request, SyncOptions};
 
 use super::Context;
 use crate::{
@@ -36,7 +37,9 @@ impl Replay {
         super::chosen(&project, std::slice::from_ref(&name))?;
         super::switched_on(&project, std::slice::from_ref(&name))?;
         let mapping = operations.mapping(&name)?;
-        let report = operations.engine.replay(&mapping, sync, self.failed, &observer, &context.cancel).await?;
+        let options = SyncOptions { trigger: format!("replay of {sync}"), ..SyncOptions::default() };
+        let request = Request::new(mapping, options, &context.cancel);
+        let report = operations.engine.replay(&request, sync, self.failed, &observer).await?;
         context.output.result(&json!({ "syncs": [report] }), |paint| render::report(&report, paint));
         Ok(Exit::of(report.ending))
     }

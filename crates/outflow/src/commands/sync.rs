@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use sync::SyncOptions;
+use sync::{Request, SyncOptions};
 
 use super::Context;
 use crate::{
@@ -53,7 +53,9 @@ impl Sync {
         let mappings = operations.mappings(&names)?;
         let observer = Shown::new(context.output);
         let options = SyncOptions { confirmed: self.yes, plan: self.plan, trigger: "command line".to_owned() };
-        let reports = operations.engine.sync(&mappings, &options, &observer, &context.cancel).await;
+        let request = |mapping| Request::new(mapping, options.clone(), &context.cancel);
+        let requests: Vec<Request> = mappings.into_iter().map(request).collect();
+        let reports = operations.engine.sync(&requests, &observer).await;
         let exit = reports.iter().fold(Exit::Done, |exit, report| exit.worse(Exit::of(report.ending)));
         context.output.result(&json!({ "syncs": reports }), |paint| {
             reports.iter().map(|report| render::report(report, paint)).collect::<Vec<_>>().join("\n")

@@ -20,6 +20,8 @@ fn empty_report(ending: Ending) -> SyncReport {
         failures: Vec::new(),
         unusable: Vec::new(),
         disk_bytes: 0,
+        phases: Vec::new(),
+        requests: 0,
     }
 }
 

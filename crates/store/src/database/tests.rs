@@ -24,7 +24,7 @@ async fn opening_again_keeps_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.db");
     let store = open(&path).await.unwrap();
-    let begun = store.begin_sync(&new_sync(5, "people")).await.unwrap();
+    let begun = store.begin_sync(&new_sync(5, "people")).await.unwrap().unwrap();
     drop(store);
     for _ in 0..2 {
         let store = open(&path).await.unwrap();
@@ -92,7 +92,7 @@ async fn many_may_open_a_new_store_at_once_and_write() {
         tokio::spawn(async move {
             let store = open(&path).await.unwrap();
             for sync in 0..10 {
-                store.begin_sync(&new_sync(number * 100 + sync, "people")).await.unwrap();
+                store.begin_sync(&new_sync(number * 100 + sync, "people")).await.unwrap().unwrap();
             }
         })
     });
@@ -108,7 +108,7 @@ async fn a_paused_clock_stands_still_while_a_statement_runs() {
     let alarm = tokio::spawn(tokio::time::sleep(Duration::from_secs(3600)));
     let (store, _) = memory_store().await;
     for sync in 0..50 {
-        store.begin_sync(&new_sync(sync, "people")).await.unwrap();
+        store.begin_sync(&new_sync(sync, "people")).await.unwrap().unwrap();
     }
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(!alarm.is_finished());
@@ -117,11 +117,11 @@ async fn a_paused_clock_stands_still_while_a_statement_runs() {
 #[tokio::test]
 async fn a_transaction_that_was_dropped_is_undone_before_anything_else_is_written() {
     let (store, _) = memory_store().await;
-    store.begin_sync(&new_sync(1, "people")).await.unwrap();
+    store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
     let mut transaction = store.begin("forget everything").await.unwrap();
     assert_eq!(transaction.execute("DELETE FROM syncs", args![]).await.unwrap(), 1);
     drop(transaction);
-    store.begin_sync(&new_sync(2, "people")).await.unwrap();
+    store.begin_sync(&new_sync(2, "people")).await.unwrap().unwrap();
     assert_eq!(store.syncs(None, 10).await.unwrap().len(), 2);
 }
 
@@ -129,7 +129,7 @@ async fn a_transaction_that_was_dropped_is_undone_before_anything_else_is_writte
 async fn a_reader_sees_what_was_committed_and_waits_for_no_writer() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("control.db")).await.unwrap();
-    store.begin_sync(&new_sync(1, "people")).await.unwrap();
+    store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
     let mut transaction = store.begin("begin a sync").await.unwrap();
     transaction.execute("DELETE FROM syncs", args![]).await.unwrap();
     let reads = (0..20).map(|_| store.syncs(None, 10));
@@ -148,7 +148,7 @@ async fn postgresql_may_restart_under_the_store() {
     let settings = vec![("synchronous_commit".to_owned(), "on".to_owned())];
     let server = PostgresServer::start(&postgres_server::Options { settings, ..Default::default() });
     let (store, _) = postgres_store(&server, "restarted").await;
-    let begun = store.begin_sync(&new_sync(1, "people")).await.unwrap();
+    let begun = store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
     server.stop();
     let meanwhile = tokio::spawn({
         let store = store.clone();
@@ -218,6 +218,6 @@ async fn an_address_without_a_server_is_named_without_its_password() {
 async fn a_nul_that_postgresql_cannot_hold_is_kept_as_its_symbol() {
     let server = PostgresServer::start(&Default::default());
     let (store, _) = postgres_store(&server, "nul").await;
-    store.begin_sync(&new_sync(1, "a\0b")).await.unwrap();
+    store.begin_sync(&new_sync(1, "a\0b")).await.unwrap().unwrap();
     assert_eq!(store.syncs(None, 1).await.unwrap()[0].mapping, "a\u{2400}b");
 }

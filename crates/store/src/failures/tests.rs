@@ -31,7 +31,7 @@ on_both_databases!(
 );
 
 async fn begin_one(store: &Store) {
-    store.begin_sync(&new_sync(1, "people")).await.unwrap();
+    store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
 }
 
 async fn failures_come_back_as_written_in_pages(store: Store, _: Arc<HandClock>) {
@@ -103,7 +103,7 @@ async fn failures_go_when_cleared_and_with_their_sync(store: Store, _: Arc<HandC
     assert_eq!(store.clear_failures(sync_id(1)).await.unwrap(), 1);
     store.record_failures(&[failure(1, OutcomeKind::Retry, "limit")]).await.unwrap();
     store.set_state(sync_id(1), SyncState::Partly).await.unwrap();
-    store.begin_sync(&new_sync(2, "people")).await.unwrap();
+    store.begin_sync(&new_sync(2, "people")).await.unwrap().unwrap();
     assert_eq!(store.forget_syncs_before(second(2_000)).await.unwrap(), 1);
     assert_eq!(store.failures(sync_id(1), 10, 0).await.unwrap(), []);
 }

@@ -10,6 +10,7 @@ on_both_databases!(
     a_final_state_sets_when_it_finished_and_going_on_clears_it,
     an_unknown_sync_is_an_error_everywhere,
     one_id_begins_one_sync,
+    a_sync_that_waits_in_the_queue_is_moved_on_and_keeps_what_started_it,
     the_start_of_an_id_finds_its_sync_unless_several_begin_so,
     syncs_are_listed_newest_first_and_by_mapping,
     old_syncs_are_forgotten_but_not_a_mappings_newest_nor_one_that_waits,
@@ -17,7 +18,7 @@ on_both_databases!(
 
 async fn a_sync_goes_from_its_beginning_to_its_end(store: Store, clock: Arc<HandClock>) {
     let new = NewSync { change_set: Some("/data/changes.arrow".into()), ..new_sync(1, "people") };
-    let begun = store.begin_sync(&new).await.unwrap();
+    let begun = store.begin_sync(&new).await.unwrap().unwrap();
     assert_eq!(begun.state, SyncState::Extracting);
     assert_eq!(begun.started_at, second(1_000));
     assert_eq!(store.sync(&new.id.to_string()).await.unwrap(), begun);
@@ -54,7 +55,7 @@ async fn a_sync_goes_from_its_beginning_to_its_end(store: Store, clock: Arc<Hand
 }
 
 async fn a_final_state_sets_when_it_finished_and_going_on_clears_it(store: Store, _: Arc<HandClock>) {
-    let id = store.begin_sync(&new_sync(1, "people")).await.unwrap().id;
+    let id = store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap().id;
     for (state, word) in STATES {
         store.set_state(id, state).await.unwrap();
         let row = store.last_sync("people").await.unwrap().unwrap();
@@ -84,15 +85,32 @@ async fn an_unknown_sync_is_an_error_everywhere(store: Store, _: Arc<HandClock>)
     }
 }
 
-async fn one_id_begins_one_sync(store: Store, _: Arc<HandClock>) {
-    store.begin_sync(&new_sync(1, "people")).await.unwrap();
-    store.begin_sync(&new_sync(1, "orders")).await.unwrap_err();
+async fn one_id_begins_one_sync(store: Store, clock: Arc<HandClock>) {
+    let begun = store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
+    clock.set(1_001);
+    assert_eq!(store.begin_sync(&new_sync(1, "orders")).await.unwrap(), None);
+    assert_eq!(store.begin_sync(&new_sync(1, "people")).await.unwrap(), None);
     assert!(store.last_sync("orders").await.unwrap().is_none());
+    assert_eq!(store.last_sync("people").await.unwrap(), Some(begun));
+}
+
+async fn a_sync_that_waits_in_the_queue_is_moved_on_and_keeps_what_started_it(store: Store, clock: Arc<HandClock>) {
+    let queued = NewSync { trigger: "schedule".to_owned(), ..new_sync(1, "people") };
+    store.begin_sync(&queued).await.unwrap().unwrap();
+    store.set_state(queued.id, SyncState::Queued).await.unwrap();
+    clock.set(2_000);
+    assert_eq!(store.begin_sync(&new_sync(1, "orders")).await.unwrap(), None, "it is of another mapping");
+    let begun = store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
+    assert_eq!((begun.state, begun.trigger.as_str()), (SyncState::Extracting, "schedule"));
+    assert_eq!(begun.started_at, second(2_000));
+    assert_eq!(store.begin_sync(&new_sync(1, "people")).await.unwrap(), Some(begun), "the same statement again");
+    clock.set(2_001);
+    assert_eq!(store.begin_sync(&new_sync(1, "people")).await.unwrap(), None, "it waits no more");
 }
 
 async fn the_start_of_an_id_finds_its_sync_unless_several_begin_so(store: Store, _: Arc<HandClock>) {
-    let old = store.begin_sync(&new_sync(1, "people")).await.unwrap();
-    let new = store.begin_sync(&new_sync(2_000_000_000, "people")).await.unwrap();
+    let old = store.begin_sync(&new_sync(1, "people")).await.unwrap().unwrap();
+    let new = store.begin_sync(&new_sync(2_000_000_000, "people")).await.unwrap().unwrap();
     let text = new.id.to_string();
     for start in [&text[..], &text[..10], &text["sync_".len()..14], &text.to_uppercase(), &format!(" {text}\n")] {
         assert_eq!(store.sync(start).await.unwrap(), new, "{start}");
@@ -109,7 +127,7 @@ async fn syncs_are_listed_newest_first_and_by_mapping(store: Store, clock: Arc<H
     for number in 1..=5 {
         clock.set(number);
         let mapping = if number % 2 == 0 { "people" } else { "orders" };
-        store.begin_sync(&new_sync(number, mapping)).await.unwrap();
+        store.begin_sync(&new_sync(number, mapping)).await.unwrap().unwrap();
     }
     let started = |rows: Vec<SyncRow>| rows.iter().map(|row| row.started_at.as_second()).collect::<Vec<_>>();
     assert_eq!(started(store.syncs(None, 3).await.unwrap()), [5, 4, 3]);
@@ -121,11 +139,11 @@ async fn syncs_are_listed_newest_first_and_by_mapping(store: Store, clock: Arc<H
 async fn old_syncs_are_forgotten_but_not_a_mappings_newest_nor_one_that_waits(store: Store, clock: Arc<HandClock>) {
     for (number, state) in [(1, SyncState::Done), (2, SyncState::Held), (3, SyncState::Failed), (4, SyncState::Done)] {
         clock.set(number);
-        store.begin_sync(&new_sync(number, "people")).await.unwrap();
+        store.begin_sync(&new_sync(number, "people")).await.unwrap().unwrap();
         store.set_state(sync_id(number), state).await.unwrap();
     }
     clock.set(1);
-    store.begin_sync(&new_sync(10, "orders")).await.unwrap();
+    store.begin_sync(&new_sync(10, "orders")).await.unwrap().unwrap();
     store.set_state(sync_id(10), SyncState::Done).await.unwrap();
     assert_eq!(store.forget_syncs_before(second(100)).await.unwrap(), 2);
     let left: Vec<_> = store.syncs(None, 10).await.unwrap().iter().map(|row| row.id).collect();

@@ -1,0 +1,5 @@
+//! What an engine promises those who call it, told with a table and a tool of the simulation.
+
+mod groups;
+mod queue;
+mod support;
