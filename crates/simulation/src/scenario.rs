@@ -9,7 +9,7 @@ use std::{
 
 use kit::{Facts, RetrySettings, Wire};
 use mapping::{Condition, DeletedValues, Fields, Program, SyncMode};
-use records::Value;
+use records::{SyncId, Value};
 use store::Store;
 use sync::{
     Choice, Connection, Ending, Engine, Guards, Mapping, Model, PlanOptions, Request, Settings, SyncOptions,
@@ -34,6 +34,8 @@ pub struct Summary {
     pub cancelled: u64,
     pub failed: u64,
     pub held: u64,
+    /// Held syncs that a person let go on.
+    pub released: u64,
     pub delivered: u64,
     /// Changes that the destination took more than once.
     pub taken_again: u64,
@@ -95,6 +97,13 @@ pub fn run(seed: u64, folder: &Path) -> Result<Summary, Box<Failure>> {
     runtime.block_on(tell(seed, folder, fate.clone())).map_err(failure)
 }
 
+/// What a process is started for.
+#[derive(Clone, Copy)]
+enum Deed {
+    Sync { confirmed: bool },
+    Release(SyncId),
+}
+
 /// What stays the same through a story.
 struct World {
     warehouse: Arc<Mutex<Warehouse>>,
@@ -152,7 +161,10 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
         let faults = world.draw();
         world.fate.tell(format!("sync {round}: {} rows, {faults:?}", lock(&world.warehouse).rows.len()));
         let confirmed = world.dice.chance(60);
-        world.sync(faults, confirmed).await?;
+        let held = world.sync(faults, confirmed).await?.filter(|report| report.ending == Ending::Held);
+        if let Some(sync) = held.and_then(|report| report.sync) {
+            world.decide(sync).await?;
+        }
         if world.dice.chance(10) {
             world.meddle().await?;
         }
@@ -235,16 +247,55 @@ impl World {
         Engine::new(self.store.clone(), self.settings.clone(), self.clock.clone(), self.dice.clone(), self.fate.clone())
     }
 
-    async fn sync(&mut self, faults: Faults, confirmed: bool) -> Result<SyncReport, String> {
+    async fn sync(&mut self, faults: Faults, confirmed: bool) -> Result<Option<SyncReport>, String> {
+        self.run(faults, Deed::Sync { confirmed }).await
+    }
+
+    /// A person decides over a held sync, at once or after the model has changed, or leaves it.
+    async fn decide(&mut self, sync: SyncId) -> Result<(), String> {
+        if self.dice.chance(50) {
+            lock(&self.warehouse).live(&self.dice);
+        }
+        match self.dice.below(4) {
+            0 => {
+                self.fate.tell(format!("{sync} is dismissed"));
+                self.fate.arm(Faults::default());
+                self.engine().dismiss(sync).await.map_err(|problem| format!("dismiss: {}", problem.message))
+            }
+            1 | 2 => {
+                let faults = self.draw();
+                self.fate.tell(format!("{sync} is released: {faults:?}"));
+                self.run(faults, Deed::Release(sync)).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Does it in a new process, with these faults, and checks what must hold afterwards.
+    async fn run(&mut self, faults: Faults, deed: Deed) -> Result<Option<SyncReport>, String> {
+        let troubled = faults.crash_at_step.is_some() || faults.disk_full_at_step.is_some();
         let cancel = self.fate.arm(faults);
         lock(&self.truth).recent.clear();
         let before = lock(&self.truth).clone();
         let mapping = self.mapping()?;
-        let options = SyncOptions { confirmed, trigger: "simulation".to_owned(), ..SyncOptions::default() };
         let engine = self.engine();
-        let mut reports = engine.sync(&[Request::new(mapping, options, &cancel)], &Unobserved).await;
+        let report = match deed {
+            Deed::Sync { confirmed } => {
+                let options = SyncOptions { confirmed, trigger: "simulation".to_owned(), ..SyncOptions::default() };
+                engine.sync(&[Request::new(mapping, options, &cancel)], &Unobserved).await.pop()
+            }
+            Deed::Release(sync) => match engine.release(&mapping, sync, &Unobserved, &cancel).await {
+                Ok(report) => Some(report),
+                Err(problem) if troubled || problem.code == "mapping_edited" => {
+                    self.fate.tell(format!("  not released: {}", problem.message));
+                    return Ok(None);
+                }
+                Err(problem) => return Err(format!("release: {}", problem.message)),
+            },
+        };
         drop(engine);
-        let report = reports.pop().ok_or("a sync has no report")?;
+        let report = report.ok_or("a sync has no report")?;
         let died = self.fate.is_dead();
         self.fate.tell(format!(
             "  {:?}{} {:?} {}",
@@ -258,6 +309,7 @@ impl World {
         self.summary.cancelled += u64::from(report.ending == Ending::Cancelled);
         self.summary.failed += u64::from(report.ending == Ending::Failed);
         self.summary.held += u64::from(report.ending == Ending::Held);
+        self.summary.released += u64::from(matches!(deed, Deed::Release(_)));
         self.summary.delivered += report.counts.delivered;
         // A process that could not write down what it was told sends it again: those records are in doubt.
         let unwritten =
@@ -275,7 +327,7 @@ impl World {
             checkpoint: self.checkpoint()?,
             mirror: !self.condition,
         })?;
-        Ok(report)
+        Ok(Some(report))
     }
 
     /// A plan says what a sync would do, and changes nothing here or there.
@@ -369,12 +421,12 @@ impl World {
         lock(&self.warehouse).heal();
         for round in 0..3 {
             self.fate.tell(format!("settling {round}"));
-            let report = self.sync(Faults::default(), true).await?;
+            let report = self.sync(Faults::default(), true).await?.ok_or("a sync has no report")?;
             if let Some(problem) = &report.problem {
                 return Err(format!("without faults a sync fails: {}", problem.message));
             }
         }
-        let report = self.sync(Faults::default(), false).await?;
+        let report = self.sync(Faults::default(), false).await?.ok_or("a sync has no report")?;
         let mut truth = lock(&self.truth).clone();
         truth.records.retain(|key, _| !self.forgotten.contains(key) || self.warehouse_has(key));
         self.summary.collected += truth.collected;

@@ -175,8 +175,10 @@ impl Engine {
         {
             self.store.forget_syncs_before(before).await.map_err(|error| Problem::of_store(&error))?;
         }
+        let open = self.store.unfinished(mapping).await.map_err(|error| Problem::of_store(&error))?;
+        let open: Vec<String> = open.iter().map(|row| row.id.to_string()).collect();
         blocking(move || {
-            if let Err(error) = remove_old(&syncs, CHANGE_SETS_KEPT) {
+            if let Err(error) = remove_old(&syncs, &open) {
                 tracing::warn!(error = chain(&error), "old change sets cannot be removed");
             }
             if (keep.days.is_some() || keep.bytes.is_some())
@@ -227,15 +229,17 @@ fn retell(
     writer.finish().map_err(|error| chain(&error))
 }
 
-/// Keeps the newest sync folders; their names sort by time.
-fn remove_old(syncs: &Path, keep: usize) -> std::io::Result<()> {
+/// Keeps the newest sync folders, whose names sort by time, and those of syncs that are at no end: one that is held
+/// may be released yet.
+fn remove_old(syncs: &Path, open: &[String]) -> std::io::Result<()> {
+    let is_open = |path: &Path| path.file_name().is_some_and(|name| open.iter().any(|id| name == id.as_str()));
     let mut folders: Vec<_> = std::fs::read_dir(syncs)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.is_dir() && !is_open(path))
         .collect();
     folders.sort();
-    let old = folders.len().saturating_sub(keep);
+    let old = folders.len().saturating_sub(CHANGE_SETS_KEPT);
     for folder in &folders[..old] {
         std::fs::remove_dir_all(folder)?;
     }

@@ -12,6 +12,7 @@ use crate::{
     Mapping, News, Observer, Problem, Progress, Request, Settings, SyncReport,
     blocking::blocking,
     compare::{Extracted, Target},
+    held::Reads,
     places, plan_file,
     progress::PhaseLog,
     request::groups,
@@ -123,8 +124,8 @@ impl Engine {
         let (name, folder) = (begun.mapping.name.clone(), begun.folder.clone());
         let checkpoint = self.checkpoint_folder(&name);
         let steps = self.steps.clone();
-        let guards = begun.mapping.guards;
-        blocking(move || plan_file::take(&path, &name, &folder, &checkpoint, steps, &guards)).await?
+        let (guards, reads) = (begun.mapping.guards, Reads::of(&begun.mapping));
+        blocking(move || plan_file::take(&path, &name, &folder, &checkpoint, steps, (&guards, &reads))).await?
     }
 
     pub(crate) fn target(&self, begun: &Begun) -> Target {

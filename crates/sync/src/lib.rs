@@ -6,6 +6,7 @@ mod compare;
 mod definition;
 mod engine;
 mod guard;
+mod held;
 mod jobs;
 mod load;
 mod manage;

@@ -48,6 +48,7 @@ impl Engine {
         }
         match extracted.pop() {
             Some(Ok(Extracted::Compared(comparing))) => {
+                self.supersede(&mapping.name, Some(begun.id)).await?;
                 let Comparing { checkpoint, compared, .. } = *comparing;
                 let all = Bits::below(compared.change_set.len());
                 let mut counts = compared.counts;
@@ -106,6 +107,7 @@ impl Engine {
         });
         let after = after.await??;
         self.note_checkpoint(mapping, &after, None).await?;
+        self.supersede(mapping, None).await?;
         Ok(before.saturating_sub(after.len()))
     }
 

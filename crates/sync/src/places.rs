@@ -32,6 +32,16 @@ pub(crate) fn jobs(sync_folder: &Path) -> PathBuf {
     sync_folder.join("jobs")
 }
 
+/// The rows whose key could not be used: the comparison writes them beside the change set.
+pub(crate) fn unusable(sync_folder: &Path) -> PathBuf {
+    sync_folder.join("unusable.jsonl")
+}
+
+/// What is noted of a sync that a guard holds.
+pub(crate) fn held(sync_folder: &Path) -> PathBuf {
+    sync_folder.join("held.json")
+}
+
 pub(crate) fn history(folder: &Path) -> PathBuf {
     folder.join("history")
 }

@@ -16,6 +16,7 @@ use crate::{
     UnusableRecord,
     blocking::blocking,
     compare::{Comparing, Extracted, Target},
+    held::Reads,
     load::own_limits,
     map::{self, Mapped},
     places,
@@ -112,6 +113,7 @@ impl Engine {
                             generation: comparing.checkpoint.generation(),
                             findings: comparing.findings.clone(),
                             change_set: target.change_set.clone(),
+                            reads: Reads::of(&target.mapping),
                         });
                         self.show(&target.mapping, *comparing, options).await
                     }

@@ -7,13 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use changes::{ChangeSet, Checkpoint, Compared, Steps, Unusable};
+use changes::{ChangeSet, Checkpoint, Steps, Unusable};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Guards, Held, Problem,
-    compare::{Comparing, Extracted},
+    compare::Extracted,
     guard::{self, Findings},
+    held::{Reads, comparing, edited},
     places,
     problem::chain,
 };
@@ -34,6 +35,9 @@ struct Part {
     generation: u64,
     bytes: u64,
     findings: Findings,
+    /// None in a plan of an earlier version.
+    #[serde(default)]
+    reads: Option<Reads>,
 }
 
 /// A change set to be saved.
@@ -42,6 +46,7 @@ pub(crate) struct Saved {
     pub generation: u64,
     pub findings: Findings,
     pub change_set: PathBuf,
+    pub reads: Reads,
 }
 
 /// Writes a plan, whole or not at all.
@@ -55,6 +60,7 @@ pub(crate) fn save(path: &Path, parts: &[Saved]) -> Result<(), Problem> {
             generation: part.generation,
             bytes: fs::metadata(&part.change_set).map_err(failed)?.len(),
             findings: part.findings.clone(),
+            reads: Some(part.reads.clone()),
         });
     }
     let temporary = path.with_extension("unfinished");
@@ -81,7 +87,7 @@ pub(crate) fn take(
     sync_folder: &Path,
     checkpoint: &Path,
     steps: Arc<dyn Steps>,
-    guards: &Guards,
+    (guards, reads): (&Guards, &Reads),
 ) -> Result<Extracted, Problem> {
     let failed = |message: String| Problem::new("plan_file", format!("the plan `{}` {message}", path.display()));
     let unreadable = |error: io::Error| failed(format!("cannot be read: {error}"));
@@ -104,6 +110,9 @@ pub(crate) fn take(
         offset += bytes;
     }
     let Some(part) = found else { return Err(failed(format!("has no mapping `{mapping}`"))) };
+    if part.reads.as_ref().is_some_and(|then| then != reads) {
+        return Err(edited(&format!("the plan `{}`", path.display())));
+    }
     let checkpoint = Checkpoint::open(checkpoint, steps).map_err(|error| Problem::of_checkpoint(&error))?;
     if checkpoint.generation() != part.generation {
         return Err(failed(format!("is out of date: `{mapping}` has been synced or changed since"))
@@ -120,12 +129,6 @@ pub(crate) fn take(
         return Err(failed(format!("holds the changes of `{}` as those of `{mapping}`", change_set.mapping())));
     }
     let held: Option<Held> = guard::held(guards, &part.findings);
-    let compared = Compared {
-        counts: change_set.counts(),
-        change_set,
-        unusable: Unusable::default(),
-        tracking_changed: None,
-        disk_bytes_peak: part.bytes,
-    };
-    Ok(Extracted::Compared(Box::new(Comparing { checkpoint, compared, findings: part.findings, held })))
+    let comparing = comparing(checkpoint, change_set, Unusable::default(), part.findings, held);
+    Ok(Extracted::Compared(Box::new(comparing)))
 }

@@ -9,6 +9,8 @@ use crate::{
     blocking::blocking,
     compare::{Comparing, Extracted},
     engine::Begun,
+    guard::Findings,
+    held::{self, Reads},
 };
 
 /// Why a sync did not get to its end.
@@ -41,8 +43,7 @@ impl Engine {
         let mut report = SyncReport::new(&begun.mapping.name, Some(begun.id));
         let result = match extracted {
             Err(problem) => Err(Stopped::from(problem)),
-            Ok(Extracted::Held(held)) => self.hold(&begun, &mut report, held, observer).await.map_err(Stopped::from),
-            Ok(Extracted::Compared(comparing)) => self.go_on(&begun, *comparing, &mut report, observer).await,
+            Ok(extracted) => self.go_on(&begun, extracted, &mut report, observer).await,
         };
         let mut stays_open = false;
         if let Err(stopped) = result {
@@ -72,10 +73,14 @@ impl Engine {
         &self,
         begun: &Begun,
         report: &mut SyncReport,
-        held: Held,
+        (held, findings): (Held, Option<Findings>),
         observer: &dyn Observer,
     ) -> Result<(), Problem> {
         let reason = HeldReason { code: held.code().to_owned(), message: held.to_string() };
+        if let Some(findings) = findings {
+            let (folder, held, reads) = (begun.folder.clone(), held.clone(), Reads::of(&begun.mapping));
+            blocking(move || held::note(&folder, &held, &findings, reads)).await??;
+        }
         self.step("store: hold sync")?;
         self.store.set_counts(begun.id, &report.counts).await.map_err(|error| Problem::of_store(&error))?;
         self.store.hold(begun.id, &reason).await.map_err(|error| Problem::of_store(&error))?;
@@ -88,18 +93,23 @@ impl Engine {
     async fn go_on(
         &self,
         begun: &Begun,
-        comparing: Comparing,
+        extracted: Extracted,
         report: &mut SyncReport,
         observer: &dyn Observer,
     ) -> Result<(), Stopped> {
-        let Comparing { checkpoint, compared, held, .. } = comparing;
+        // This one knows what the model shows now, so an earlier one must not be sent any more.
+        self.supersede(&begun.mapping.name, Some(begun.id)).await?;
+        let Comparing { checkpoint, compared, held, findings } = match extracted {
+            Extracted::Compared(comparing) => *comparing,
+            Extracted::Held(held) => return Ok(self.hold(begun, report, (held, None), observer).await?),
+        };
         report.counts = compared.counts;
         report.disk_bytes = compared.disk_bytes_peak;
         let unusable = compared.unusable.clone();
         report.unusable = blocking(move || crate::plan::read_unusable(&unusable, 10)).await?;
         self.store.set_usage(begun.id, compared.disk_bytes_peak, 0).await.map_err(|error| Problem::of_store(&error))?;
         if let Some(held) = held.filter(|held| !(begun.confirmed && held.can_be_released())) {
-            return Ok(self.hold(begun, report, held, observer).await?);
+            return Ok(self.hold(begun, report, (held, Some(findings)), observer).await?);
         }
         if begun.cancel.is_cancelled() {
             return Err(Problem::new("cancelled", "cancelled before anything was sent").into());

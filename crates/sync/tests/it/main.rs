@@ -1,5 +1,6 @@
 //! What an engine promises those who call it, told with a table and a tool of the simulation.
 
 mod groups;
+mod held;
 mod queue;
 mod support;
