@@ -7,7 +7,11 @@ mod row;
 use std::{
     path::Path,
     str::FromStr as _,
-    sync::{Arc, PoisonError, atomic::AtomicBool, mpsc},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -26,7 +30,7 @@ use tokio::{
 
 pub(crate) use self::{
     connection::{Connection, Transaction},
-    row::{Arg, Row, args, from_micros, variant},
+    row::{Arg, Row, args, from_micros, to_micros, variant},
 };
 
 /// Written for SQLite; [`dialect`] makes PostgreSQL's of the same text.
@@ -119,6 +123,8 @@ impl StoreError {
 pub struct Store {
     database: Arc<Database>,
     clock: Arc<dyn Clock>,
+    /// Counts what a statement that runs twice must know itself by.
+    attempts: Arc<AtomicI64>,
 }
 
 #[derive(Debug)]
@@ -210,7 +216,7 @@ impl Store {
         // The migrator takes a lock of the database's own, so that two processes that open it do not collide.
         run(&migrations, &mut *connection).await.map_err(|source| StoreError::Migrate { place, source })?;
         drop(connection);
-        Ok(Self { database: Arc::new(Database::Postgres(pool)), clock })
+        Ok(Self::of(Database::Postgres(pool), clock))
     }
 
     async fn connect_sqlite(
@@ -224,7 +230,11 @@ impl Store {
         let mut connection = options.disable_statement_logging().connect().await.map_err(open)?;
         migrate_sqlite(&mut connection, path).await?;
         let sqlite = Sqlite { writer: Mutex::new(connection), unfinished: AtomicBool::new(false), readers };
-        Ok(Self { database: Arc::new(Database::Sqlite(sqlite)), clock })
+        Ok(Self::of(Database::Sqlite(sqlite), clock))
+    }
+
+    fn of(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database: Arc::new(database), clock, attempts: Arc::default() }
     }
 
     /// Whether several processes may share the store, on several machines.
@@ -259,6 +269,11 @@ impl Store {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A number that this store's clones have not had yet.
+    pub(crate) fn next_attempt(&self) -> i64 {
+        self.attempts.fetch_add(1, Ordering::Relaxed)
     }
 }
 

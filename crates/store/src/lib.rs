@@ -2,6 +2,7 @@
 //! the history of records in Parquet, and locks that keep two processes from running one mapping.
 
 mod checkpoints;
+mod claims;
 mod database;
 mod failures;
 mod file_names;
@@ -12,6 +13,7 @@ mod syncs;
 mod testing;
 
 pub use checkpoints::CheckpointRow;
+pub use claims::Claim;
 pub use database::{Store, StoreError};
 pub use failures::{FailedRecord, FailureGroup};
 pub use file_names::file_name;
