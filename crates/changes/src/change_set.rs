@@ -24,6 +24,7 @@ use crate::{
     Bits, Keep, Meta, Tracked,
     checkpoint::file_schema,
     hash::{DIRTY, MAYBE},
+    section::Section,
 };
 
 /// The format of the change sets this program writes and reads.
@@ -124,6 +125,14 @@ pub(crate) fn operation_code(operation: Operation) -> u8 {
     }
 }
 
+/// Where a change set stands.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    offset: u64,
+    bytes: u64,
+}
+
 /// The changes of one sync, in the order of their key hashes. Cheap to clone; the file never changes.
 #[derive(Debug, Clone)]
 pub struct ChangeSet {
@@ -132,7 +141,7 @@ pub struct ChangeSet {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    place: Place,
     header: Header,
     footer: Footer,
     /// The index of each chunk's first change, and the end.
@@ -147,8 +156,19 @@ impl ChangeSet {
     /// # Errors
     /// The file is missing, cut short, or of a newer version.
     pub fn open(path: &Path) -> Result<Self, ChangeSetError> {
+        let found = std::fs::metadata(path);
+        let found = found.map_err(|source| ChangeSetError::Io { doing: "open", path: path.to_owned(), source })?;
+        Self::open_within(path, 0, found.len())
+    }
+
+    /// Opens a finished change set that stands in a larger file, from `offset` on.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(path: &Path, offset: u64, bytes: u64) -> Result<Self, ChangeSetError> {
         let damaged = |message: String| ChangeSetError::Damaged { path: path.to_owned(), message };
-        let reader = reader(path)?;
+        let place = Place { path: path.to_owned(), offset, bytes };
+        let reader = place.reader()?;
         let schema = reader.schema();
         let header = schema.metadata().get(HEADER_KEY).ok_or_else(|| damaged("it has no header".to_owned()))?;
         let json = |error: serde_json::Error| damaged(format!("its header cannot be read ({error})"));
@@ -168,11 +188,11 @@ impl ChangeSet {
         }
         let columns = |columns: Vec<Column>| Schema::new(columns).map_err(|error| damaged(error.to_string()));
         let (new, previous) = (columns(header.tracked.carried())?, columns(header.previous.clone())?);
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), header, footer, firsts, new, previous }) })
+        Ok(Self { inner: Arc::new(Inner { place, header, footer, firsts, new, previous }) })
     }
 
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        &self.inner.place.path
     }
 
     /// How many records fared how; what the load adds to is 0.
@@ -236,12 +256,18 @@ impl ChangeSet {
         self.inner.firsts.partition_point(|first| *first <= change).saturating_sub(1)
     }
 
+    /// Whether a chunk has changes with this operation.
+    pub fn chunk_has(&self, chunk: usize, operation: Operation) -> bool {
+        let counts = self.inner.footer.chunks.get(chunk);
+        counts.is_some_and(|counts| counts[usize::from(operation_code(operation))] > 0)
+    }
+
     /// The chunks from this one on. Each reader has the file open on its own.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub fn chunks(&self, from_chunk: usize) -> Result<Chunks, ChangeSetError> {
-        Ok(Chunks { set: self.clone(), reader: reader(&self.inner.path)?, next: from_chunk })
+        Ok(Chunks { set: self.clone(), reader: self.inner.place.reader()?, next: from_chunk })
     }
 
     /// The first `n` changes with this operation, from as many chunks as it takes.
@@ -274,27 +300,38 @@ impl ChangeSet {
     }
 
     fn arrow(&self, source: ArrowError) -> ChangeSetError {
-        ChangeSetError::Arrow { doing: "read", path: self.inner.path.clone(), source }
+        ChangeSetError::Arrow { doing: "read", path: self.path().to_owned(), source }
     }
 }
 
-fn reader(path: &Path) -> Result<FileReader<BufReader<File>>, ChangeSetError> {
-    let file =
-        File::open(path).map_err(|source| ChangeSetError::Io { doing: "open", path: path.to_owned(), source })?;
-    FileReader::try_new(BufReader::with_capacity(1 << 18, file), None).map_err(|error| match error {
-        ArrowError::IoError(_, source) if source.kind() != io::ErrorKind::UnexpectedEof => {
-            ChangeSetError::Io { doing: "read", path: path.to_owned(), source }
-        }
-        error => ChangeSetError::Damaged { path: path.to_owned(), message: error.to_string() },
-    })
+impl Place {
+    fn reader(&self) -> Result<FileReader<BufReader<Section>>, ChangeSetError> {
+        let path = || self.path.clone();
+        let file =
+            File::open(&self.path).map_err(|source| ChangeSetError::Io { doing: "open", path: path(), source })?;
+        let section = Section::new(file, self.offset, self.bytes);
+        FileReader::try_new(BufReader::with_capacity(1 << 18, section), None).map_err(|error| match error {
+            ArrowError::IoError(_, source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+                ChangeSetError::Io { doing: "read", path: path(), source }
+            }
+            error => ChangeSetError::Damaged { path: path(), message: error.to_string() },
+        })
+    }
 }
 
 /// Reads the chunks of a change set one after another.
 #[derive(Debug)]
 pub struct Chunks {
     set: ChangeSet,
-    reader: FileReader<BufReader<File>>,
+    reader: FileReader<BufReader<Section>>,
     next: usize,
+}
+
+impl Chunks {
+    /// Goes on with this chunk, without reading those before it.
+    pub fn go_to(&mut self, chunk: usize) {
+        self.next = chunk;
+    }
 }
 
 impl Iterator for Chunks {
@@ -317,8 +354,8 @@ impl Iterator for Chunks {
             ChangeChunk::new(self.set.clone(), inner.firsts[number], None, batch)
         };
         let mut read = read;
-        let path = &self.set.inner.path;
-        Some(read().map_err(|error| ChangeSetError::Damaged { path: path.clone(), message: error.to_string() }))
+        let path = self.set.path();
+        Some(read().map_err(|error| ChangeSetError::Damaged { path: path.to_owned(), message: error.to_string() }))
     }
 }
 

@@ -10,6 +10,7 @@ mod hash;
 mod index;
 mod join;
 mod journal;
+mod section;
 mod spool;
 mod steps;
 mod tracking;

@@ -152,7 +152,7 @@ impl Table {
             RecordBatch::try_new(self.schema().to_arrow(), columns)
                 .unwrap_or_else(|error| unreachable!("the columns are those of the schema: {error}"))
         };
-        rows.chunks(3).map(batch).collect()
+        rows.chunks((rows.len() / 50).max(3)).map(batch).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod jobs;
 mod load;
 mod manage;
 mod map;
+mod pages;
 mod places;
 mod plan;
 mod plan_file;
@@ -24,6 +25,7 @@ mod try_record;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
 pub use engine::Engine;
+pub use pages::{ChangePage, PageOptions, ShownChange};
 pub use plan::PlanOptions;
 pub use progress::{News, Observer, Phase, PhaseTime, Progress, Unobserved};
 pub use report::{

@@ -20,6 +20,8 @@ use crate::{
 };
 
 const VERSION: u32 = 1;
+/// The longest first line.
+const HEAD_BYTES_MAX: u64 = 16 << 20;
 
 /// The first line of the file, JSON. The change sets follow, one after another.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,6 +82,51 @@ pub(crate) fn save(path: &Path, parts: &[Saved]) -> Result<(), Problem> {
     })
 }
 
+/// Where a plan has the changes of a mapping.
+struct Found {
+    part: Part,
+    offset: u64,
+}
+
+fn failed(path: &Path, message: impl std::fmt::Display) -> Problem {
+    Problem::new("plan_file", format!("the plan `{}` {message}", path.display()))
+}
+
+fn find(path: &Path, mapping: &str) -> Result<Found, Problem> {
+    let unreadable = |error: io::Error| failed(path, format_args!("cannot be read: {error}"));
+    let mut line = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    BufReader::new(file).take(HEAD_BYTES_MAX).read_line(&mut line).map_err(unreadable)?;
+    let head: Head = serde_json::from_str(&line)
+        .map_err(|_| failed(path, "is not a plan; make one with `outflow plan --save FILE`"))?;
+    if head.outflow_plan > VERSION {
+        return Err(failed(path, format!("has format {}, this program knows up to {VERSION}", head.outflow_plan)));
+    }
+    let mut offset = line.len() as u64;
+    for part in head.mappings {
+        let bytes = part.bytes;
+        if part.mapping == mapping {
+            return Ok(Found { part, offset });
+        }
+        offset += bytes;
+    }
+    Err(failed(path, format_args!("has no mapping `{mapping}`")))
+}
+
+/// Opens one mapping's change set where it stands in a plan.
+pub(crate) fn open(path: &Path, mapping: &str) -> Result<ChangeSet, Problem> {
+    let Found { part, offset } = find(path, mapping)?;
+    let change_set = ChangeSet::open_within(path, offset, part.bytes).map_err(|error| failed(path, chain(&error)))?;
+    of_mapping(path, change_set, mapping)
+}
+
+fn of_mapping(path: &Path, change_set: ChangeSet, mapping: &str) -> Result<ChangeSet, Problem> {
+    match change_set.mapping() {
+        found if found == mapping => Ok(change_set),
+        found => Err(failed(path, format_args!("holds the changes of `{found}` as those of `{mapping}`"))),
+    }
+}
+
 /// Takes one mapping's change set out of a plan into a sync's folder, if its checkpoint has not moved on.
 pub(crate) fn take(
     path: &Path,
@@ -89,45 +136,25 @@ pub(crate) fn take(
     steps: Arc<dyn Steps>,
     (guards, reads): (&Guards, &Reads),
 ) -> Result<Extracted, Problem> {
-    let failed = |message: String| Problem::new("plan_file", format!("the plan `{}` {message}", path.display()));
-    let unreadable = |error: io::Error| failed(format!("cannot be read: {error}"));
-    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-    let mut line = String::new();
-    reader.by_ref().take(16 * 1024 * 1024).read_line(&mut line).map_err(unreadable)?;
-    let head: Head = serde_json::from_str(&line)
-        .map_err(|_| failed("is not a plan; make one with `outflow plan --save FILE`".to_owned()))?;
-    if head.outflow_plan > VERSION {
-        return Err(failed(format!("has format {}, this program knows up to {VERSION}", head.outflow_plan)));
-    }
-    let mut offset = line.len() as u64;
-    let mut found = None;
-    for part in head.mappings {
-        let bytes = part.bytes;
-        if part.mapping == mapping {
-            found = Some(part);
-            break;
-        }
-        offset += bytes;
-    }
-    let Some(part) = found else { return Err(failed(format!("has no mapping `{mapping}`"))) };
+    let unreadable = |error: io::Error| failed(path, format_args!("cannot be read: {error}"));
+    let Found { part, offset } = find(path, mapping)?;
     if part.reads.as_ref().is_some_and(|then| then != reads) {
         return Err(edited(&format!("the plan `{}`", path.display())));
     }
     let checkpoint = Checkpoint::open(checkpoint, steps).map_err(|error| Problem::of_checkpoint(&error))?;
     if checkpoint.generation() != part.generation {
-        return Err(failed(format!("is out of date: `{mapping}` has been synced or changed since"))
+        return Err(failed(path, format_args!("is out of date: `{mapping}` has been synced or changed since"))
             .with_hint("make a new plan"));
     }
-    reader.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    let mut file = File::open(path).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
     let target = places::change_set(sync_folder);
-    let copied = io::copy(&mut reader.take(part.bytes), &mut File::create(&target).map_err(unreadable)?);
+    let copied = io::copy(&mut file.take(part.bytes), &mut File::create(&target).map_err(unreadable)?);
     if copied.map_err(unreadable)? != part.bytes {
-        return Err(failed("is cut short; make a new plan".to_owned()));
+        return Err(failed(path, "is cut short; make a new plan"));
     }
-    let change_set = ChangeSet::open(&target).map_err(|error| failed(chain(&error)))?;
-    if change_set.mapping() != mapping {
-        return Err(failed(format!("holds the changes of `{}` as those of `{mapping}`", change_set.mapping())));
-    }
+    let change_set = ChangeSet::open(&target).map_err(|error| failed(path, chain(&error)))?;
+    let change_set = of_mapping(path, change_set, mapping)?;
     let held: Option<Held> = guard::held(guards, &part.findings);
     let comparing = comparing(checkpoint, change_set, Unusable::default(), part.findings, held);
     Ok(Extracted::Compared(Box::new(comparing)))

@@ -51,10 +51,10 @@ pub struct TriedRecord {
 }
 
 /// What mapping made of the record.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum TriedPayload {
-    /// The mapping's condition leaves the record out.
+    /// The mapping's choice or condition leaves the record out.
     LeftOut,
     Refused {
         /// `condition`, `mapping` or `invalid`.
@@ -64,6 +64,20 @@ pub enum TriedPayload {
     Mapped {
         fields: Value,
     },
+}
+
+impl From<Considered> for TriedPayload {
+    fn from(considered: Considered) -> Self {
+        match considered {
+            Considered::Skipped => TriedPayload::LeftOut,
+            Considered::Refused(refusal) => {
+                let field = |(field, message)| RefusedField { field, message };
+                let problems = refusal.problems.into_iter().map(field).collect();
+                TriedPayload::Refused { code: refusal.code.to_owned(), problems }
+            }
+            Considered::Fields(fields) => TriedPayload::Mapped { fields },
+        }
+    }
 }
 
 /// Why a record is refused, in one field.
@@ -144,18 +158,13 @@ impl Engine {
             sent: None,
         };
         match considered {
-            Considered::Skipped => {}
-            Considered::Refused(refusal) => {
-                let field = |(field, message)| RefusedField { field, message };
-                let problems = refusal.problems.into_iter().map(field).collect();
-                tried.payload = TriedPayload::Refused { code: refusal.code.to_owned(), problems };
-            }
             Considered::Fields(fields) => {
                 tried.payload = TriedPayload::Mapped { fields: fields.clone() };
                 let message_id = looking.message_id(&tried.key);
                 let batch = batch(mapping, Payload { index: 0, key: tried.key.clone(), operation, message_id, fields });
                 self.request(mapping, &batch, options.send, &mut tried).await;
             }
+            without => tried.payload = without.into(),
         }
         Ok(tried)
     }

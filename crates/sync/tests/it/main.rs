@@ -2,5 +2,6 @@
 
 mod groups;
 mod held;
+mod pages;
 mod queue;
 mod support;
