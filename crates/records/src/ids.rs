@@ -92,6 +92,14 @@ typed_id!(
 );
 
 made_id!(
+    /// A connection to a warehouse, as a server keeps it.
+    SourceId, "src";
+    /// A query on a source, as a server keeps it.
+    ModelId, "model";
+    /// A connection to a tool, as a server keeps it.
+    DestinationId, "dest";
+    /// What goes where, as a server keeps it.
+    MappingId, "map";
     /// One run of a mapping. Sorts by the time it began.
     SyncId, "sync";
     /// A person who may sign in.

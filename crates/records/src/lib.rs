@@ -18,7 +18,10 @@ pub use cell::{Cell, CellError, cell};
 pub use change::{ChangeView, Counts, Operation, RecordView};
 pub use column::{Column, Kind, Schema, SchemaError};
 pub use environment::{Clock, Random};
-pub use ids::{AlertId, ChannelId, EventId, IdError, MessageId, PlanId, SessionId, SyncId, TokenId, UserId, WorkerId};
+pub use ids::{
+    AlertId, ChannelId, DestinationId, EventId, IdError, MappingId, MessageId, ModelId, PlanId, SessionId, SourceId,
+    SyncId, TokenId, UserId, WorkerId,
+};
 pub use json::{JsonError, number_text, write_number, write_text};
 pub use key::{KeyColumns, KeyError, KeyHash};
 pub use moment::{civil, time_text, timestamp_text};

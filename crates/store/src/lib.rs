@@ -1,24 +1,39 @@
 //! What Outflow remembers between runs: syncs, outcomes of failed records and the places of checkpoints in SQLite,
 //! the history of records in Parquet, and locks that keep two processes from running one mapping.
 
+mod audit;
 mod checkpoints;
 mod claims;
 mod database;
 mod failures;
 mod file_names;
+mod granted;
 mod history;
+mod idempotency;
+mod keyring;
 mod locks;
+mod resources;
+mod server_settings;
 mod syncs;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{Actor, AuditEntry, AuditFilter, Author};
 pub use checkpoints::CheckpointRow;
 pub use claims::Claim;
 pub use database::{Store, StoreError};
 pub use failures::{FailedRecord, FailureGroup};
 pub use file_names::file_name;
+pub use granted::{GrantedError, GrantedTokens, HeldTokens};
 pub use history::{
     History, HistoryError, HistoryExchange, HistoryRow, HistoryWriter, Keep, Pruned, Trace, TraceEntry, Unreadable,
 };
+pub use idempotency::{Asked, RequestKey};
+pub use keyring::{Keyring, KeyringError, Resealed};
 pub use locks::{LockError, Locked, MappingLock};
+pub use resources::{
+    Change, Edit, Edited, Outcome, ResourceError, ResourceFilter, ResourceHead, ResourceId, ResourceKind, ResourceRef,
+    ResourceRow, Through, VersionChange, VersionRow,
+};
+pub use server_settings::{SettingError, SettingRow};
 pub use syncs::{HeldReason, NewSync, SyncError, SyncRow, SyncState};

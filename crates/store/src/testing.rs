@@ -2,13 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use jiff::Timestamp;
 use records::{Clock, Random, SyncId};
 
-use crate::{NewSync, Store};
+use crate::{Actor, Author, NewSync, Store};
 
 /// Shows the seconds it was set to.
 #[derive(Debug, Default)]
@@ -42,6 +42,24 @@ pub(crate) fn second(seconds: i64) -> Timestamp {
 /// The id of a sync begun at that second.
 pub(crate) fn sync_id(seconds: i64) -> SyncId {
     SyncId::new(second(seconds), &Always(7))
+}
+
+/// Counts through all authors of a test, so that no two ids are the same.
+#[derive(Debug)]
+pub(crate) struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+impl Random for Counting {
+    fn next(&self) -> u64 {
+        COUNT.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+/// Somebody who changes something.
+pub(crate) fn author(id: &str) -> Author {
+    let actor = Actor { id: id.to_owned(), name: format!("the person {id}") };
+    Author::new(actor, None, Arc::new(Counting))
 }
 
 /// Runs each test function on SQLite by a test of its own, and all of them on PostgreSQL, each in a new database of
