@@ -28,9 +28,11 @@ bench: ## measure syncs against plain COPY on a PostgreSQL of its own (SCALE=2M|
 	@target="$${CARGO_TARGET_DIR:-target}" && "$$target/demo/benches" "$$target/demo/outflow" $(SCALE)
 	scripts/bench-mapping.sh
 
-schema: ## write the JSON Schema of project files anew, after a change of their form
+schema: ## write the JSON Schema of project files and the OpenAPI document anew, after a change of their forms
 	cargo run --quiet --package outflow -- schema > schema/outflow.schema.json.new
 	mv schema/outflow.schema.json.new schema/outflow.schema.json
+	cargo run --quiet --package server --example openapi > schema/openapi.json.new
+	mv schema/openapi.json.new schema/openapi.json
 
 docs: ## write the pages of destinations anew, after a change of their facts, texts or examples
 	cargo build --quiet --package outflow

@@ -242,6 +242,14 @@ impl Store {
         matches!(*self.database, Database::Postgres(_))
     }
 
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// It gives none.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.read().await?.row("answer", "SELECT 1 AS one", args![]).await.map(drop)
+    }
+
     /// A connection for statements that change something.
     pub(crate) async fn write(&self) -> Result<Connection<'_>, StoreError> {
         match &*self.database {

@@ -11,12 +11,17 @@ mod granted;
 mod history;
 mod idempotency;
 mod keyring;
+mod links;
 mod locks;
 mod resources;
+mod role;
 mod server_settings;
+mod sessions;
 mod syncs;
 #[cfg(test)]
 mod testing;
+mod tokens;
+mod users;
 
 pub use audit::{Actor, AuditEntry, AuditFilter, Author};
 pub use checkpoints::CheckpointRow;
@@ -30,10 +35,15 @@ pub use history::{
 };
 pub use idempotency::{Asked, RequestKey};
 pub use keyring::{Keyring, KeyringError, Resealed};
+pub use links::LinkPurpose;
 pub use locks::{LockError, Locked, MappingLock};
 pub use resources::{
     Change, Edit, Edited, Outcome, ResourceError, ResourceFilter, ResourceHead, ResourceId, ResourceKind, ResourceRef,
     ResourceRow, Through, VersionChange, VersionRow,
 };
+pub use role::{Role, RoleError};
 pub use server_settings::{SettingError, SettingRow};
+pub use sessions::{NewSession, Session, SessionLimits};
 pub use syncs::{HeldReason, NewSync, SyncError, SyncRow, SyncState};
+pub use tokens::{NewToken, Token};
+pub use users::{Identity, NewUser, PeopleError, User, UserChange};

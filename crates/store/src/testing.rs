@@ -1,14 +1,17 @@
 //! What the tests of this crate share: a clock set by hand, and ids from numbers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use records::{Clock, Random, SyncId};
+use records::{Clock, Random, SessionId, SyncId, TokenId, UserId};
 
-use crate::{Actor, Author, NewSync, Store};
+use crate::{Actor, Author, NewSession, NewSync, NewUser, Role, SessionLimits, Store};
 
 /// Shows the seconds it was set to.
 #[derive(Debug, Default)]
@@ -44,15 +47,15 @@ pub(crate) fn sync_id(seconds: i64) -> SyncId {
     SyncId::new(second(seconds), &Always(7))
 }
 
-/// Counts through all authors of a test, so that no two ids are the same.
+/// Counts on for the whole process, so that no two ids are the same, and later ones sort behind.
 #[derive(Debug)]
 pub(crate) struct Counting;
 
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
 impl Random for Counting {
     fn next(&self) -> u64 {
-        COUNT.fetch_add(1, Ordering::SeqCst)
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // Ids take the bytes from the lowest on.
+        COUNT.fetch_add(1, Ordering::SeqCst).swap_bytes()
     }
 }
 
@@ -60,6 +63,36 @@ impl Random for Counting {
 pub(crate) fn author(id: &str) -> Author {
     let actor = Actor { id: id.to_owned(), name: format!("the person {id}") };
     Author::new(actor, None, Arc::new(Counting))
+}
+
+pub(crate) const SESSION_LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(600), absolute: Duration::from_secs(3_000) };
+
+pub(crate) fn new_user(number: i64, role: Role) -> NewUser {
+    NewUser {
+        id: UserId::new(second(number), &Always(7)),
+        email: format!("user{number}@example.com"),
+        name: format!("User {number}"),
+        role,
+        see_personal: None,
+        password_hash: None,
+        identity: None,
+    }
+}
+
+/// A session whose token has the hash `hash NUMBER`.
+pub(crate) fn new_session(number: i64, user: UserId) -> NewSession {
+    NewSession {
+        id: SessionId::new(second(number), &Always(7)),
+        token_hash: format!("hash {number}"),
+        user,
+        address: Some("192.0.2.7".to_owned()),
+        agent: None,
+    }
+}
+
+pub(crate) fn token_id(number: i64) -> TokenId {
+    TokenId::new(second(number), &Always(7))
 }
 
 /// Runs each test function on SQLite by a test of its own, and all of them on PostgreSQL, each in a new database of

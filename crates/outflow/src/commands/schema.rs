@@ -1,4 +1,4 @@
-//! `outflow schema`: the JSON Schema of project files.
+//! `outflow schema`: the JSON Schema of project files, and the OpenAPI document of the server.
 
 use clap::{
     Args,
@@ -27,10 +27,18 @@ pub(crate) struct Schema {
     /// The schema of one part's own file, such as `mappings/NAME.yaml`.
     #[arg(long, value_parser = PossibleValuesParser::new(Part::ALL.map(Part::noun)).try_map(|noun| noun.parse::<Part>()))]
     part: Option<Part>,
+
+    /// The OpenAPI document of the server's API instead.
+    #[arg(long, conflicts_with = "part")]
+    openapi: bool,
 }
 
 impl Schema {
     pub(crate) fn run(self, context: &Context<'_>) -> Result<Exit, Failure> {
+        if self.openapi {
+            context.output.line(&server::openapi().to_pretty_json().unwrap_or_default());
+            return Ok(Exit::Done);
+        }
         let forms = connectors::forms();
         let schema = self.part.map_or_else(|| forms.schema().clone(), |part| forms.part_schema(part));
         // The schema is JSON whatever the output is to be.
