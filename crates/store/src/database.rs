@@ -29,7 +29,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    connection::{Connection, Transaction},
+    connection::{Connection, Transaction, persistently},
     row::{Arg, Row, args, from_micros, to_micros, variant},
 };
 
@@ -96,6 +96,8 @@ pub enum StoreError {
     UnknownSync(String),
     #[error("`{text}` is the start of several sync ids: {}; write more of it", .matches.join(", "))]
     AmbiguousSync { text: String, matches: Vec<String> },
+    #[error("the control store could not {doing}: others were faster each time; try again")]
+    Contended { doing: &'static str },
     #[error("the control store holds `{value}` as {what}, which this version cannot read")]
     Unreadable { what: &'static str, value: String },
 }
@@ -105,6 +107,7 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             StoreError::Statement { source, .. } | StoreError::Connect { source, .. } => connection::is_passing(source),
+            StoreError::Contended { .. } => true,
             _ => false,
         }
     }
@@ -129,7 +132,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Database {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(PgPool),
 }
 
@@ -230,7 +233,7 @@ impl Store {
         let mut connection = options.disable_statement_logging().connect().await.map_err(open)?;
         migrate_sqlite(&mut connection, path).await?;
         let sqlite = Sqlite { writer: Mutex::new(connection), unfinished: AtomicBool::new(false), readers };
-        Ok(Self::of(Database::Sqlite(sqlite), clock))
+        Ok(Self::of(Database::Sqlite(Box::new(sqlite)), clock))
     }
 
     fn of(database: Database, clock: Arc<dyn Clock>) -> Self {
@@ -261,8 +264,10 @@ impl Store {
     /// A connection for statements that only read. It sees all that was committed before.
     pub(crate) async fn read(&self) -> Result<Connection<'_>, StoreError> {
         match &*self.database {
-            Database::Sqlite(sqlite @ Sqlite { readers: None, .. }) => Connection::of_writer(sqlite).await,
-            Database::Sqlite(Sqlite { readers: Some(readers), .. }) => Connection::of_reader(readers).await,
+            Database::Sqlite(sqlite) => match &sqlite.readers {
+                None => Connection::of_writer(sqlite).await,
+                Some(readers) => Connection::of_reader(readers).await,
+            },
             Database::Postgres(pool) => Ok(Connection::of_pool(pool)),
         }
     }

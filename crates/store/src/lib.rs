@@ -5,6 +5,7 @@ mod audit;
 mod checkpoints;
 mod claims;
 mod database;
+mod due;
 mod failures;
 mod file_names;
 mod granted;
@@ -13,20 +14,25 @@ mod idempotency;
 mod keyring;
 mod links;
 mod locks;
+mod plans;
+mod queue;
 mod resources;
 mod role;
+mod runs;
 mod server_settings;
 mod sessions;
 mod syncs;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod usage;
 mod users;
 
 pub use audit::{Actor, AuditEntry, AuditFilter, Author};
 pub use checkpoints::CheckpointRow;
 pub use claims::Claim;
 pub use database::{Store, StoreError};
+pub use due::{DueOutcome, DueRow, DueStart};
 pub use failures::{FailedRecord, FailureGroup};
 pub use file_names::file_name;
 pub use granted::{GrantedError, GrantedTokens, HeldTokens};
@@ -37,13 +43,17 @@ pub use idempotency::{Asked, RequestKey};
 pub use keyring::{Keyring, KeyringError, Resealed};
 pub use links::LinkPurpose;
 pub use locks::{LockError, Locked, MappingLock};
+pub use plans::{PlanRow, PlanState};
+pub use queue::{Cancelled, Enqueued, NewRun, Renewed};
 pub use resources::{
     Change, Edit, Edited, Outcome, ResourceError, ResourceFilter, ResourceHead, ResourceId, ResourceKind, ResourceRef,
     ResourceRow, Through, VersionChange, VersionRow,
 };
 pub use role::{Role, RoleError};
+pub use runs::{Cause, RunFilter, RunRow, Task};
 pub use server_settings::{SettingError, SettingRow};
 pub use sessions::{NewSession, Session, SessionLimits};
 pub use syncs::{HeldReason, NewSync, SyncError, SyncRow, SyncState};
 pub use tokens::{NewToken, Token};
+pub use usage::UsageRow;
 pub use users::{Identity, NewUser, PeopleError, User, UserChange};

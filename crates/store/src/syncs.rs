@@ -34,7 +34,7 @@ pub enum SyncState {
     Interrupted,
 }
 
-const STATES: [(SyncState, &str); 11] = [
+pub(crate) const STATES: [(SyncState, &str); 11] = [
     (SyncState::Queued, "queued"),
     (SyncState::Extracting, "extracting"),
     (SyncState::Comparing, "comparing"),
@@ -313,7 +313,7 @@ fn path_text(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.to_string_lossy().into_owned())
 }
 
-fn sync_row(row: &Row) -> Result<SyncRow, StoreError> {
+pub(crate) fn sync_row(row: &Row) -> Result<SyncRow, StoreError> {
     let held = match (row.optional_text("held_code")?, row.optional_text("held_message")?) {
         (Some(code), Some(message)) => Some(HeldReason { code, message }),
         _ => None,

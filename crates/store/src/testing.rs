@@ -9,9 +9,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use records::{Clock, Random, SessionId, SyncId, TokenId, UserId};
+use records::{Clock, Random, SessionId, SyncId, TokenId, UserId, WorkerId};
 
-use crate::{Actor, Author, NewSession, NewSync, NewUser, Role, SessionLimits, Store};
+use crate::{Actor, Author, Cause, NewRun, NewSession, NewSync, NewUser, Role, SessionLimits, Store, Task};
 
 /// Shows the seconds it was set to.
 #[derive(Debug, Default)]
@@ -146,4 +146,29 @@ pub(crate) async fn memory_store() -> (Store, Arc<HandClock>) {
 
 pub(crate) fn new_sync(seconds: i64, mapping: &str) -> NewSync {
     NewSync { id: sync_id(seconds), mapping: mapping.to_owned(), trigger: "command".to_owned(), change_set: None }
+}
+
+/// A process.
+pub(crate) fn worker(number: u128) -> WorkerId {
+    format!("worker_{number:032x}").parse().unwrap()
+}
+
+/// A sync for the queue, due at that second.
+pub(crate) fn new_run(seconds: i64, mapping: &str) -> NewRun {
+    NewRun {
+        id: sync_id(seconds),
+        mapping: mapping.to_owned(),
+        mapping_version: None,
+        model: "people".to_owned(),
+        source: "shop".to_owned(),
+        destination: "tool".to_owned(),
+        extracts_max: 100,
+        task: Task::Sync,
+        confirmed: false,
+        cause: Cause::Schedule,
+        trigger: "schedule".to_owned(),
+        requested_by: Some(Actor { id: "user_1".to_owned(), name: "Ada".to_owned() }),
+        due_at: second(seconds),
+        key: None,
+    }
 }

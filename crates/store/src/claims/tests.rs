@@ -8,7 +8,9 @@ use std::sync::{
 use futures_util::future::join_all;
 
 use super::*;
-use crate::testing::{HandClock, memory_store, on_both_databases, postgres_database, postgres_store, second, sync_id};
+use crate::testing::{
+    HandClock, memory_store, on_both_databases, postgres_database, postgres_store, second, sync_id, worker,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -18,10 +20,6 @@ on_both_databases!(
     only_the_holder_says_where_the_checkpoint_is,
     a_worker_renews_what_it_holds_and_nothing_else,
 );
-
-fn worker(number: u128) -> WorkerId {
-    format!("worker_{number:032x}").parse().unwrap()
-}
 
 async fn a_mapping_is_held_by_one_until_it_is_given_back(store: Store, _: Arc<HandClock>) {
     let first = store.claim("people", worker(1), LONG).await.unwrap().unwrap();

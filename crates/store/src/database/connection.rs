@@ -262,7 +262,8 @@ async fn writer(sqlite: &Sqlite) -> Result<MutexGuard<'_, SqliteConnection>, sql
         match sqlx::query("ROLLBACK").execute(&mut *guard).await {
             // A full disk may have undone it already.
             Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => {}
-            undone => drop(undone?),
+            Err(error) => return Err(error),
+            Ok(_) => {}
         }
         sqlite.unfinished.store(false, Ordering::Relaxed);
     }
@@ -290,6 +291,21 @@ impl Patience {
         Ok(())
     }
 }
+
+/// Runs a whole transaction again if it was undone because of others, or lost its connection. It must come to the same
+/// when it runs twice: whether a lost one was committed is not known.
+macro_rules! persistently {
+    ($transaction:expr) => {{
+        let mut attempts = 0;
+        loop {
+            match $transaction {
+                Err(error) if error.is_passing() && attempts < 5 => attempts += 1,
+                result => break result,
+            }
+        }
+    }};
+}
+pub(crate) use persistently;
 
 /// Whether the connection is at fault rather than the statement.
 pub(super) fn is_passing(error: &sqlx::Error) -> bool {

@@ -93,6 +93,10 @@ impl Row {
         u64::try_from(number).map_err(|_| StoreError::Unreadable { what: "a count", value: number.to_string() })
     }
 
+    pub(crate) fn optional_count(&self, column: &str) -> Result<Option<u64>, StoreError> {
+        self.optional_integer(column)?.map(|_| self.count(column)).transpose()
+    }
+
     pub(crate) fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
         from_micros(self.integer(column)?)
     }
@@ -105,6 +109,15 @@ impl Row {
     pub(crate) fn parsed<T: std::str::FromStr>(&self, column: &str, what: &'static str) -> Result<T, StoreError> {
         let text = self.text(column)?;
         text.parse().map_err(|_| StoreError::Unreadable { what, value: text })
+    }
+
+    /// The same for what may be missing.
+    pub(crate) fn optional_parsed<T: std::str::FromStr>(
+        &self,
+        column: &str,
+        what: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        self.optional_text(column)?.map(|_| self.parsed(column, what)).transpose()
     }
 
     /// Reads a column of JSON.
