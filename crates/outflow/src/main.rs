@@ -6,6 +6,7 @@ mod connectors;
 mod credentials;
 mod demo;
 mod failure;
+mod installation;
 mod interrupt;
 mod operations;
 mod output;

@@ -104,6 +104,10 @@ impl Keyring {
 
     /// Seals a text with the newest key. What it is about (`destination/crm`) is bound to it: it opens nowhere else.
     pub fn seal(&self, about: &str, plain: &str) -> String {
+        // Another process may have changed the keys, and is about to drop the one that was the newest here.
+        if let Err(error) = self.read_again() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "sealing with the keys as they were read before");
+        }
         let keys = self.keys();
         let mut nonce = [0; NONCE_BYTES];
         for part in nonce.chunks_exact_mut(8) {

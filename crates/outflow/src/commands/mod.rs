@@ -8,6 +8,7 @@ mod destinations;
 mod history;
 mod hook;
 mod init;
+mod keys;
 mod map;
 mod plan;
 mod preview;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Hook(hook::HookCommand),
     Destinations(destinations::Destinations),
     Schema(schema::Schema),
+    Keys(keys::Keys),
     Simulate(simulate::Simulate),
 }
 
@@ -102,6 +104,7 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Hook(command) => command.run(context).await,
         Command::Destinations(command) => command.run(context).await,
         Command::Schema(command) => command.run(context),
+        Command::Keys(command) => command.run(context).await,
         Command::Simulate(command) => command.run(context).await,
     }
 }

@@ -113,6 +113,16 @@ fn another_process_sees_a_key_that_was_added() {
 
 on_both_databases!(all_that_was_sealed_is_sealed_anew_with_the_newest_key);
 
+#[test]
+fn a_key_that_another_process_replaced_seals_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let (server, command) = (ring(&path, 1), ring(&path, 1));
+    let newest = command.add([2; 32]).unwrap();
+    command.drop_key(&command.ids()[1]).unwrap();
+    assert!(server.seal("a", "secret").starts_with(&newest));
+}
+
 fn sealed(ring: &Keyring, about: &str, plain: &str) -> Value {
     format!("${{sealed:{}}}", ring.seal(about, plain)).into()
 }
