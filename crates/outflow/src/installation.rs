@@ -87,7 +87,9 @@ impl Installation {
         let (folder, url) = (places.folder(), places.database_url());
         if url.is_none() && !folder.join(STORE_FILE).exists() {
             let message = format!("there is no server's state in `{}`", folder.display());
-            return Err(Failure::new(message).hint("name its folder with `--data`, or its database with `--database-url`"));
+            return Err(
+                Failure::new(message).hint("name its folder with `--data`, or its database with `--database-url`")
+            );
         }
         let keyring = keyring(places, &folder)?;
         let store = open_store(&folder, url.as_deref()).await?;
