@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod installation;
 mod interrupt;
+mod keys;
 mod operations;
 mod output;
 mod progress;

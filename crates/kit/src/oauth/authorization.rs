@@ -1,15 +1,13 @@
 //! A person's grant: the page where it is given, what comes back from there, and the tokens for it (RFC 6749, section
 //! 4.1, with RFC 7636 and RFC 8252).
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use records::Random;
 use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
-use super::{Grant, OAuth, Tokens, tokens};
+use super::{Grant, OAuth, Tokens};
 use crate::{DeliveryError, SettingsError, Wire};
 
 /// Numbers of 64 bits in a state and in a verifier.
@@ -126,8 +124,8 @@ impl Authorization {
                 message: format!("the access that was granted cannot be kept: {error}"),
             };
             // A sync that renews what was granted before saves its tokens first, not over these.
-            let _held = tokens::lock(Arc::clone(store)).await.map_err(not_kept)?;
-            store.save(&tokens).map_err(not_kept)?;
+            let _held = store.lock().await.map_err(not_kept)?;
+            store.save(&tokens).await.map_err(not_kept)?;
         }
         Ok(tokens)
     }

@@ -125,9 +125,9 @@ impl OAuth {
     ///
     /// # Errors
     /// What is kept cannot be read.
-    pub fn is_unconnected(&self) -> std::io::Result<bool> {
+    pub async fn is_unconnected(&self) -> std::io::Result<bool> {
         match (&self.grant, &self.store) {
-            (Grant::AuthorizationCode { .. }, Some(store)) => Ok(self.kept(store.load()?).is_none()),
+            (Grant::AuthorizationCode { .. }, Some(store)) => Ok(self.kept(store.load().await?).is_none()),
             (Grant::AuthorizationCode { .. }, None) => Ok(true),
             _ => Ok(false),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -44,26 +45,27 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
-/// Where tokens outlive the program, for one destination. Calls may block for a short while.
+/// Where tokens outlive the program, for one destination.
+#[async_trait]
 pub trait TokenStore: Send + Sync + std::fmt::Debug {
     /// What is kept.
     ///
     /// # Errors
     /// It cannot be read.
-    fn load(&self) -> std::io::Result<Option<Tokens>>;
+    async fn load(&self) -> std::io::Result<Option<Tokens>>;
 
     /// Keeps these in the place of what was kept: all of it or nothing.
     ///
     /// # Errors
     /// It cannot be written.
-    fn save(&self, tokens: &Tokens) -> std::io::Result<()>;
+    async fn save(&self, tokens: &Tokens) -> std::io::Result<()>;
 
     /// Waits until no other process renews, and keeps others from it until what it gives is dropped. A refresh token
     /// is often good for one use.
     ///
     /// # Errors
     /// There is no lock to be had.
-    fn lock(&self) -> std::io::Result<Box<dyn Send>> {
+    async fn lock(&self) -> std::io::Result<Box<dyn Send + Sync>> {
         Ok(Box::new(()))
     }
 }
@@ -88,10 +90,10 @@ impl Cached {
     /// Keeps what could not be kept before.
     async fn save_again(&mut self, store: &Arc<dyn TokenStore>) -> Result<(), DeliveryError> {
         let (Some(tokens), Some(unsaved)) = (&self.tokens, &self.unsaved) else { return Ok(()) };
-        let _held = lock(Arc::clone(store)).await.map_err(|error| unreadable(&error))?;
+        let _held = store.lock().await.map_err(|error| unreadable(&error))?;
         // Access that was granted anew meanwhile stays.
-        if store.load().map_err(|error| unreadable(&error))? == unsaved.outdated {
-            store.save(tokens).map_err(|error| not_kept(&error))?;
+        if store.load().await.map_err(|error| unreadable(&error))? == unsaved.outdated {
+            store.save(tokens).await.map_err(|error| not_kept(&error))?;
         }
         self.unsaved = None;
         Ok(())
@@ -126,11 +128,11 @@ impl TokenCache {
         }
         // Kept until the new tokens are, so that no other process uses up the refresh token meanwhile.
         let _held = match &oauth.store {
-            Some(store) => Some(lock(Arc::clone(store)).await.map_err(|error| unreadable(&error))?),
+            Some(store) => Some(store.lock().await.map_err(|error| unreadable(&error))?),
             None => None,
         };
         let stored = match &oauth.store {
-            Some(store) => store.load().map_err(|error| unreadable(&error))?,
+            Some(store) => store.load().await.map_err(|error| unreadable(&error))?,
             None => None,
         };
         let known = oauth.kept(stored.clone()).or_else(|| cached.tokens.clone());
@@ -150,7 +152,7 @@ impl TokenCache {
         // First for this process: if it cannot be kept, what is under way still ends well.
         let tokens = cached.tokens.insert(tokens);
         if let Some(store) = &oauth.store
-            && let Err(error) = store.save(tokens)
+            && let Err(error) = store.save(tokens).await
         {
             cached.unsaved = Some(Unsaved { outdated: stored });
             return Err(not_kept(&error));
@@ -175,12 +177,6 @@ fn not_kept(error: &std::io::Error) -> DeliveryError {
 
 fn unreadable(error: &std::io::Error) -> DeliveryError {
     DeliveryError::Settings { message: format!("the access that was granted cannot be read: {error}") }
-}
-
-/// The store's lock. Waiting for it keeps no other task from going on.
-pub(super) async fn lock(store: Arc<dyn TokenStore>) -> std::io::Result<Box<dyn Send>> {
-    let locked = tokio::task::spawn_blocking(move || store.lock()).await;
-    locked.map_err(std::io::Error::other).flatten()
 }
 
 impl Tokens {

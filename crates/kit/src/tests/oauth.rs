@@ -113,12 +113,13 @@ impl Drop for Locked {
     }
 }
 
+#[async_trait::async_trait]
 impl TokenStore for Memory {
-    fn load(&self) -> std::io::Result<Option<Tokens>> {
+    async fn load(&self) -> std::io::Result<Option<Tokens>> {
         Ok(self.tokens.lock().unwrap().clone())
     }
 
-    fn save(&self, tokens: &Tokens) -> std::io::Result<()> {
+    async fn save(&self, tokens: &Tokens) -> std::io::Result<()> {
         assert!(self.locked.load(Ordering::SeqCst), "whoever saves holds the lock");
         if self.full.load(Ordering::SeqCst) {
             return Err(std::io::ErrorKind::StorageFull.into());
@@ -127,7 +128,7 @@ impl TokenStore for Memory {
         Ok(())
     }
 
-    fn lock(&self) -> std::io::Result<Box<dyn Send>> {
+    async fn lock(&self) -> std::io::Result<Box<dyn Send + Sync>> {
         self.locked.store(true, Ordering::SeqCst);
         Ok(Box::new(Locked(Arc::clone(&self.locked))))
     }
@@ -184,7 +185,7 @@ async fn access_is_granted_kept_renewed_with_rotation_and_lost_when_it_is_revoke
     let tool = tool(None).await;
     let store = Arc::new(Memory::default());
     let oauth = oauth(&tool, by_person(&tool), Some(Arc::clone(&store)));
-    assert!(oauth.is_unconnected().unwrap());
+    assert!(oauth.is_unconnected().await.unwrap());
     refused(status(&wire(oauth.clone()), &tool).await, "not connected yet");
 
     let mut redirects = Redirects::listen(0).await.unwrap();
@@ -219,14 +220,18 @@ async fn access_is_granted_kept_renewed_with_rotation_and_lost_when_it_is_revoke
     assert!(!format!("{tokens:?} {oauth:?} {authorization:?}").contains("-1"));
 
     // Another run of the program signs in with what is kept.
-    assert!(!oauth.is_unconnected().unwrap());
+    assert!(!oauth.is_unconnected().await.unwrap());
     let own = wire(oauth.clone());
     assert_eq!(status(&own, &tool).await, Ok(204));
     tell(&tool, "/withdraw").await;
     let many = (0..5).map(|_| status(&own, &tool));
     assert!(futures_util::future::join_all(many).await.into_iter().all(|status| status == Ok(204)));
     assert_eq!(tool.held()["tokens_made"], 2, "renewed once for all");
-    assert_eq!(store.load().unwrap().unwrap().refresh_token.as_deref(), Some("refresh-2"), "the next one is kept");
+    assert_eq!(
+        store.load().await.unwrap().unwrap().refresh_token.as_deref(),
+        Some("refresh-2"),
+        "the next one is kept"
+    );
     // A second program does not renew what the first has renewed.
     assert_eq!(status(&wire(oauth.clone()), &tool).await, Ok(204));
     assert_eq!(tool.held()["tokens_made"], 2);
@@ -307,7 +312,7 @@ async fn renewed_tokens_that_could_not_be_kept_are_kept_later() {
     assert_eq!(status(&client, &tool).await, Ok(204));
     let own = wire(oauth(&tool, Grant::RefreshToken("refresh-1".into()), Some(Arc::clone(&store))));
     assert_eq!(status(&own, &tool).await, Ok(204));
-    let kept = || store.load().unwrap().unwrap().access_token;
+    let kept = async || store.load().await.unwrap().unwrap().access_token;
     let is_not_kept = |result: Result<u16, DeliveryError>| {
         let Err(DeliveryError::Settings { message }) = result else { panic!("{result:?}") };
         assert!(message.contains("cannot be kept"), "{message}");
@@ -319,20 +324,24 @@ async fn renewed_tokens_that_could_not_be_kept_are_kept_later() {
     assert_eq!(status(&own, &tool).await, Ok(204), "what is under way goes on");
     tell(&tool, "/withdraw").await;
     is_not_kept(status(&own, &tool).await);
-    assert_eq!((tool.held()["tokens_made"].clone(), kept()), (json!(3), "access-2".into()), "no other is used up");
+    assert_eq!(
+        (tool.held()["tokens_made"].clone(), kept().await),
+        (json!(3), "access-2".into()),
+        "no other is used up"
+    );
     store.full.store(false, Ordering::SeqCst);
     assert_eq!(status(&own, &tool).await, Ok(204), "renewed by the one that was not kept");
-    assert_eq!(kept(), "access-4");
+    assert_eq!(kept().await, "access-4");
 
     // Access that was granted anew meanwhile is not overwritten.
     store.full.store(true, Ordering::SeqCst);
     tell(&tool, "/withdraw").await;
     is_not_kept(status(&own, &tool).await);
     store.full.store(false, Ordering::SeqCst);
-    let granted = Tokens { access_token: "granted".into(), ..store.load().unwrap().unwrap() };
+    let granted = Tokens { access_token: "granted".into(), ..store.load().await.unwrap().unwrap() };
     *store.tokens.lock().unwrap() = Some(granted);
     assert_eq!(status(&own, &tool).await, Ok(204));
-    assert_eq!(kept(), "granted");
+    assert_eq!(kept().await, "granted");
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Checking<'_> {
     async fn destination(&mut self, name: &str, offline: bool) {
         let result = match self.wiring.connection(name) {
             Err(problems) => Err(problems),
-            Ok(connection) if is_unconnected(&connection.wire) => {
+            Ok(connection) if is_unconnected(&connection.wire).await => {
                 let message = format!("nobody has granted access yet; run `outflow connect {name}`");
                 let origin = self.project.destination(name).map(|destination| &destination.origin);
                 Err(origin.map(|origin| origin.problem("", message)).into_iter().collect())
@@ -204,8 +204,11 @@ impl Checking<'_> {
 }
 
 /// Whether a person has still to grant access. What cannot be read is told when it is connected to.
-fn is_unconnected(wire: &Wire) -> bool {
-    matches!(wire.auth(), Auth::OAuth(oauth) if oauth.is_unconnected().unwrap_or(false))
+async fn is_unconnected(wire: &Wire) -> bool {
+    match wire.auth() {
+        Auth::OAuth(oauth) => oauth.is_unconnected().await.unwrap_or(false),
+        _ => false,
+    }
 }
 
 /// The first field that reads a column, by the look of its texts.

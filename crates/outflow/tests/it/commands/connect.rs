@@ -139,6 +139,8 @@ fn access_is_granted_in_a_browser_and_used_by_syncs() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     }
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert!(!text.contains("access-1") && !text.contains("refresh-1"), "{text}");
     assert_eq!(project.run(&["sync", "--all"]).exit, 0);
     assert_eq!(tool.held()["records"], 3);
 
