@@ -133,7 +133,8 @@ impl Field {
     }
 
     fn wrong(&self, what: &str, advice: &str) -> String {
-        format!("`{what}` is not a {}; {advice}", self.name)
+        let article = if self.name == "hour" { "an" } else { "a" };
+        format!("`{what}` is not {article} {}; {advice}", self.name)
     }
 
     fn advice(&self) -> String {

@@ -47,7 +47,7 @@ fn each_mistake_is_told_with_its_place_and_what_is_right() {
         (
             "{ cron: \"0 25 * * *\", time_zone: new york }",
             vec![
-                "`cron`: `25` is not a hour; it takes numbers from 0 to 23, `*`, ranges, lists and steps",
+                "`cron`: `25` is not an hour; it takes numbers from 0 to 23, `*`, ranges, lists and steps",
                 "`time_zone`: `new york` is not a time zone; did you mean `America/New_York`?",
             ],
         ),

@@ -93,7 +93,7 @@ fn what_is_wrong_is_told_with_the_field_and_what_it_takes() {
         ),
         ("@daily", "`@daily` is not known; write `0 0 * * *`"),
         ("60 0 * * *", "`60` is not a minute; it takes numbers from 0 to 59, `*`, ranges, lists and steps"),
-        ("0 24 * * *", "`24` is not a hour; it takes numbers from 0 to 23, `*`, ranges, lists and steps"),
+        ("0 24 * * *", "`24` is not an hour; it takes numbers from 0 to 23, `*`, ranges, lists and steps"),
         ("0 0 0 * *", "`0` is not a day of month; it takes numbers from 1 to 31, `*`, ranges, lists and steps"),
         ("0 0 L * *", "`L` is not a day of month; it takes numbers from 1 to 31, `*`, ranges, lists and steps"),
         (
@@ -112,7 +112,7 @@ fn what_is_wrong_is_told_with_the_field_and_what_it_takes() {
         ("+1 0 * * *", "`+1` is not a minute; it takes numbers from 0 to 59, `*`, ranges, lists and steps"),
         ("*/0 0 * * *", "`*/0` is not a minute; after `/` stands a number from 1 on, as in `*/15`"),
         ("*/x 0 * * *", "`*/x` is not a minute; after `/` stands a number from 1 on, as in `*/15`"),
-        ("0 17-8 * * *", "`17-8` is not a hour; the range runs backwards; write its two halves, with a comma between"),
+        ("0 17-8 * * *", "`17-8` is not an hour; the range runs backwards; write its two halves, with a comma between"),
         (
             "0 0 * * sat-mon",
             "`sat-mon` is not a day of week; the range runs backwards; write its two halves, with a comma between",
