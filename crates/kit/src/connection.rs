@@ -50,6 +50,7 @@ pub fn wire_settings(facts: &Facts, settings: &Value) -> Result<WireSettings, Se
         limits: limits(connection, facts.limits)?,
         answer_bytes_max: default.answer_bytes_max,
         endpoint: text("endpoint").map(str::to_owned),
+        traffic: None,
     })
 }
 

@@ -50,4 +50,4 @@ pub use request::Request;
 pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding, hmac_hex};
 pub use source::{Place, Query, Source, SourceError};
 pub use statuses::{Meaning, Statuses, StatusesError};
-pub use wire::{Wire, WireSettings, url_origin};
+pub use wire::{Traffic, Wire, WireSettings, url_origin};

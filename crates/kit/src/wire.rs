@@ -39,6 +39,14 @@ pub struct WireSettings {
     pub answer_bytes_max: usize,
     /// Where all requests go instead of the origin of their URL, path and query kept: a simulator, a gateway.
     pub endpoint: Option<String>,
+    /// Is told of every request that went out.
+    pub traffic: Option<Arc<dyn Traffic>>,
+}
+
+/// Counts what goes over a connection. It is called with each request, so it must be quick.
+pub trait Traffic: Send + Sync + std::fmt::Debug {
+    /// A request came to its end after this time: with the status of its answer, or without a whole answer.
+    fn ended(&self, status: Option<u16>, took: Duration);
 }
 
 /// Without its secrets.
@@ -67,6 +75,7 @@ impl Default for WireSettings {
             limits: Limits::default(),
             answer_bytes_max: 8 * 1024 * 1024,
             endpoint: None,
+            traffic: None,
         }
     }
 }
@@ -311,7 +320,11 @@ impl Wire {
                 return Err(DeliveryError::Unreachable { message: "this connection leads nowhere".to_owned() });
             }
         };
-        exchange.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        if let Some(traffic) = &settings.traffic {
+            traffic.ended(result.as_ref().ok().map(|(status, ..)| *status), took);
+        }
+        exchange.millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let result = match result {
             Ok((status, headers, body)) => {
                 exchange.answered(status, &headers, &body, &redaction);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, path::Path, sync::Arc};
 
-use kit::{Destination, Facts, SettingsError, Source, SourceError, TokenStore, Wire, WireSettings};
+use kit::{Destination, Facts, SettingsError, Source, SourceError, TokenStore, Traffic, Wire, WireSettings};
 use records::Clock;
 use serde_json::Value;
 
@@ -43,6 +43,11 @@ pub trait Connectors: Debug + Send + Sync {
         folder: &Path,
     ) -> Result<Arc<dyn Destination>, SettingsError>;
 
+    /// Who is told of the requests to destinations of that kind.
+    fn traffic(&self, _kind: &str) -> Option<Arc<dyn Traffic>> {
+        None
+    }
+
     /// The way to a destination. What it records shows none of the secrets; tokens that were granted are in `tokens`.
     ///
     /// # Errors
@@ -57,6 +62,7 @@ pub trait Connectors: Debug + Send + Sync {
         let mut settings: WireSettings = destination.wire_settings();
         settings.secrets.extend_from_slice(secrets);
         settings.auth.keep_in(tokens);
+        settings.traffic = self.traffic(&destination.facts().slug);
         Wire::open(settings, clock)
     }
 }

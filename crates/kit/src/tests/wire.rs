@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::testing::{Reply, Server, TestClock};
-use crate::{Answer, Auth, BODY_BYTES_MAX, DeliveryError, Request, Statuses, Wire, WireSettings};
+use crate::{Answer, Auth, BODY_BYTES_MAX, DeliveryError, Request, Statuses, Traffic, Wire, WireSettings};
 
 fn request(url: String) -> Request {
     Request::post(url).header("x-own", "1").body("{}")
@@ -72,6 +72,28 @@ async fn an_error_tells_whether_the_request_may_have_been_taken() {
         let error = wire.send(request(url.into())).await.unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
+}
+
+#[derive(Debug, Default)]
+struct Ended(std::sync::Mutex<Vec<Option<u16>>>);
+
+impl Traffic for Ended {
+    fn ended(&self, status: Option<u16>, _: Duration) {
+        self.0.lock().unwrap().push(status);
+    }
+}
+
+#[tokio::test]
+async fn who_counts_is_told_of_each_request_that_went_out_and_of_no_other() {
+    let server = Server::start(|request| if request.target == "/drop" { Reply::Drop } else { Reply::status(503) });
+    let server = server.await.unwrap();
+    let ended = Arc::new(Ended::default());
+    let wire = open(WireSettings { traffic: Some(ended.clone()), ..WireSettings::default() });
+    wire.send(request(server.url())).await.unwrap();
+    wire.send(request(format!("{}/drop", server.url().trim_end_matches('/')))).await.unwrap_err();
+    wire.for_preview().send(request(server.url())).await.unwrap_err();
+    wire.send(request("nonsense".into())).await.unwrap_err();
+    assert_eq!(*ended.0.lock().unwrap(), [Some(503), None]);
 }
 
 #[tokio::test]
