@@ -37,6 +37,9 @@ pub(crate) struct Global {
     /// How much to log on stderr: `error`, `warn`, `info`, `debug`, or a filter such as `kit=debug`.
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Global options")]
     pub(crate) log: Option<String>,
+    /// How to log: `text` for people, or `json` with an object a line. Default: `text`, or `OUTFLOW_LOG_FORMAT`.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
+    pub(crate) log_format: Option<LogFormat>,
     /// Whether to use colours.
     #[arg(long, global = true, value_enum, default_value = "auto", help_heading = "Global options")]
     pub(crate) color: Color,
@@ -44,6 +47,12 @@ pub(crate) struct Global {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
     Text,
     Json,
 }

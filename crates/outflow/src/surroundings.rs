@@ -1,12 +1,15 @@
 //! What comes from outside the program: environment variables, the time of day, randomness, the log's place.
 
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
+use clap::ValueEnum as _;
 use jiff::Timestamp;
 use rand::TryRng as _;
 use records::{Clock, Random};
+use telemetry::{JsonLines, LogLayer};
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::arguments::Global;
+use crate::arguments::{Global, LogFormat};
 
 /// An environment variable. The one place that reads them.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -70,14 +73,18 @@ pub(crate) fn wants_color(global: &Global) -> bool {
     }
 }
 
-/// Sends the log to stderr. `--log` or `OUTFLOW_LOG` say how much: `debug`, `outflow=trace,warn`.
+/// Sends the log to stderr. `--log` or `OUTFLOW_LOG` say how much: `debug`, `outflow=trace,warn`; `--log-format` or
+/// `OUTFLOW_LOG_FORMAT` say how.
 pub(crate) fn start_log(global: &Global) {
     let wanted = global.log.clone().or_else(|| variable("OUTFLOW_LOG")).unwrap_or_else(|| "error".to_owned());
-    let filter =
-        tracing_subscriber::EnvFilter::try_new(&wanted).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("error"));
+    let named = || variable("OUTFLOW_LOG_FORMAT").and_then(|name| LogFormat::from_str(&name, true).ok());
+    let lines = match global.log_format.or_else(named).unwrap_or(LogFormat::Text) {
+        LogFormat::Text => {
+            let is_terminal = std::io::stderr().is_terminal();
+            tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal).boxed()
+        }
+        LogFormat::Json => LogLayer::new(JsonLines::new(std::io::stderr()), Arc::new(SystemClock)).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
