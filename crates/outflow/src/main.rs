@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod render;
 mod surroundings;
+mod traces;
 mod wiring;
 
 use std::{process::ExitCode, sync::Arc};

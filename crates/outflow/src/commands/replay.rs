@@ -10,6 +10,7 @@ use crate::{
     operations::Operations,
     progress::Shown,
     render,
+    traces::CommandTraces,
 };
 
 /// Send the records of an earlier sync again, with the values they have now.
@@ -38,8 +39,14 @@ impl Replay {
         super::switched_on(&project, std::slice::from_ref(&name))?;
         let mapping = operations.mapping(&name)?;
         let options = SyncOptions { trigger: format!("replay of {sync}"), ..SyncOptions::default() };
-        let request = Request::new(mapping, options, &context.cancel);
-        let report = operations.engine.replay(&request, sync, self.failed, &observer).await?;
+        let request = Request::new(mapping.clone(), options, &context.cancel);
+        let traces = CommandTraces::start(context.output);
+        let replayed = operations.engine.replay(&request, sync, self.failed, &observer).await;
+        if let Ok(report) = &replayed {
+            traces.ended(report, &mapping, &request.options.trigger);
+        }
+        traces.finish().await;
+        let report = replayed?;
         context.output.result(&json!({ "syncs": [report] }), |paint| render::report(&report, paint));
         Ok(Exit::of(report.ending))
     }

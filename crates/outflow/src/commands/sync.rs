@@ -12,6 +12,7 @@ use crate::{
     operations::{self, Operations},
     progress::Shown,
     render,
+    traces::CommandTraces,
 };
 
 /// Deliver what changed since the last sync.
@@ -54,8 +55,13 @@ impl Sync {
         let observer = Shown::new(context.output);
         let options = SyncOptions { confirmed: self.yes, plan: self.plan, trigger: "command line".to_owned() };
         let request = |mapping| Request::new(mapping, options.clone(), &context.cancel);
-        let requests: Vec<Request> = mappings.into_iter().map(request).collect();
+        let requests: Vec<Request> = mappings.iter().cloned().map(request).collect();
+        let traces = CommandTraces::start(context.output);
         let reports = operations.engine.sync(&requests, &observer).await;
+        for (report, mapping) in reports.iter().zip(&mappings) {
+            traces.ended(report, mapping, &options.trigger);
+        }
+        traces.finish().await;
         let exit = reports.iter().fold(Exit::Done, |exit, report| exit.worse(Exit::of(report.ending)));
         context.output.result(&json!({ "syncs": reports }), |paint| {
             reports.iter().map(|report| render::report(report, paint)).collect::<Vec<_>>().join("\n")

@@ -13,5 +13,6 @@ mod map;
 mod memory;
 mod story;
 mod support;
+mod telemetry;
 mod try_and_hook;
 mod warehouse;

@@ -217,8 +217,12 @@ fn without_times(text: &str) -> String {
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
+    /// Path and query.
+    pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// The body as it came, where it is no text.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
@@ -300,6 +304,7 @@ fn serve(
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
     let method = words.next().unwrap_or_default();
+    let target = words.next().unwrap_or_default();
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -312,7 +317,8 @@ fn serve(
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    let request = Request { method, headers, body: String::from_utf8_lossy(&body).into_owned() };
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let request = Request { method, target, headers, body: text, bytes: body };
     let reply = answer(&request);
     kept.lock().unwrap().push(request);
     let Reply { status, kind, body, missing } = reply;

@@ -70,6 +70,35 @@ fn every_metric_follows_the_rules_and_has_its_name_and_type() {
 }
 
 #[test]
+fn the_documentation_lists_each_metric_with_its_type_and_its_labels() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/observability.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut told: Vec<String> = Vec::new();
+    for row in page.lines().filter(|line| line.starts_with("| `outflow_") || line.starts_with("| `process_")) {
+        let cells: Vec<String> = row.split('|').map(|cell| cell.trim().replace(['`', ' '], "")).collect();
+        told.push(format!("{} {} {}", cells[1], cells[2], cells[3].replace('–', "")));
+    }
+    let text = filled().text();
+    let mut there = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let sample = text.lines().find(|line| line.starts_with(name)).unwrap_or(name);
+        let labels = sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
+        let labels: Vec<&str> = labels
+            .split(',')
+            .filter_map(|label| Some(label.split_once('=')?.0))
+            .filter(|label| *label != "le")
+            .collect();
+        there.push(format!("{name} {kind} {}", labels.join(",")));
+    }
+    told.sort();
+    there.sort();
+    if cfg!(target_os = "linux") {
+        assert_eq!(told, there);
+    }
+}
+
+#[test]
 fn the_lint_finds_what_promtool_would() {
     for (text, problem) in [
         ("a_total 1\n", "a_total: has no TYPE"),
