@@ -1,6 +1,7 @@
 //! The control store's database: opening and migrating it, SQLite or PostgreSQL, and the connections statements share.
 
 mod connection;
+mod copying;
 mod dialect;
 mod row;
 
@@ -30,6 +31,7 @@ use tokio::{
 
 pub(crate) use self::{
     connection::{Connection, Transaction, persistently},
+    copying::{ColumnKind, Snapshot, schema_version, tables},
     row::{Arg, Row, args, from_micros, to_micros, variant},
 };
 

@@ -2,6 +2,7 @@
 //! the history of records in Parquet, and locks that keep two processes from running one mapping.
 
 mod audit;
+mod backup;
 mod checkpoints;
 mod claims;
 mod database;
@@ -29,6 +30,7 @@ mod usage;
 mod users;
 
 pub use audit::{Actor, AuditEntry, AuditFilter, Author};
+pub use backup::{BackupError, BackupOptions, Manifest, ManifestEntry, Restored, Target};
 pub use checkpoints::CheckpointRow;
 pub use claims::Claim;
 pub use database::{Store, StoreError};

@@ -84,6 +84,10 @@ impl Row {
         read!(self, column, Vec<u8>)
     }
 
+    pub(crate) fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        read!(self, column, Option<Vec<u8>>)
+    }
+
     pub(crate) fn flag(&self, column: &str) -> Result<bool, StoreError> {
         Ok(self.integer(column)? != 0)
     }
