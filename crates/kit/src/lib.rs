@@ -21,6 +21,7 @@ mod signature;
 pub mod simulator;
 mod source;
 mod statuses;
+mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -50,4 +51,5 @@ pub use request::Request;
 pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding, hmac_hex};
 pub use source::{Place, Query, Source, SourceError};
 pub use statuses::{Meaning, Statuses, StatusesError};
+pub use tables::{TABLES_MAX, Table, TableColumn, TableKind, TableName};
 pub use wire::{Traffic, Wire, WireSettings, url_origin};

@@ -5,7 +5,7 @@ use records::Schema;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ledger, LedgerRows};
+use crate::{Ledger, LedgerRows, Table, TableColumn, TableName};
 
 /// A model's query as a source runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,16 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
     /// The columns of the query's result, without running it where the source can.
     async fn describe(&self, query: &Query) -> Result<Schema, SourceError>;
+
+    /// The tables and views that models may read, by name; at most [`TABLES_MAX`](crate::TABLES_MAX).
+    async fn tables(&self) -> Result<Vec<Table>, SourceError> {
+        Err(SourceError::Settings { message: "this kind of source cannot list its tables".to_owned() })
+    }
+
+    /// The columns of a table or view, in its order. None if there is no such table, or the login may not see it.
+    async fn columns(&self, _table: &TableName) -> Result<Option<Vec<TableColumn>>, SourceError> {
+        Err(SourceError::Settings { message: "this kind of source cannot list its columns".to_owned() })
+    }
 
     /// Runs the query in one consistent read and sends its rows, in batches whose columns are those of the schema
     /// that `describe` gives, to `batches`. Returns when all were sent. Nothing is buffered whole: when the channel

@@ -9,6 +9,7 @@ mod failures;
 mod ledger;
 mod settings;
 mod structure;
+mod tables;
 mod tls;
 mod wire;
 
@@ -16,7 +17,7 @@ use std::{fmt, sync::Arc};
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
-use kit::{Ledger, LedgerRows, Query, Source, SourceError};
+use kit::{Ledger, LedgerRows, Query, Source, SourceError, Table, TableColumn, TableName};
 use records::{Column, Kind, Schema};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
@@ -135,6 +136,17 @@ impl Postgres {
         Ok(Shape { schema, forms, sent })
     }
 
+    /// The rows of a question to the server's catalog.
+    async fn looked_up(
+        &self,
+        connection: &mut Connection,
+        text: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, SourceError> {
+        let nothing = Query { text: String::new(), rows_max: None };
+        let rows = connection.query(text).await;
+        rows.map_err(|failure| failures::while_querying(failure, &self.target, &nothing, usize::MAX))
+    }
+
     /// Signs in, begins, runs and sends; the connection is the caller's to close.
     async fn run(
         &self,
@@ -230,6 +242,38 @@ impl Source for Postgres {
         let shape = self.shape(&mut connection, query, select).await?;
         connection.close().await;
         Ok(shape.schema)
+    }
+
+    async fn tables(&self) -> Result<Vec<Table>, SourceError> {
+        let mut connection = self.connect().await?;
+        self.begin(&mut connection).await?;
+        let rows = self.looked_up(&mut connection, &tables::list()).await?;
+        connection.close().await;
+        Ok(rows.iter().filter_map(|row| tables::table(row)).collect())
+    }
+
+    async fn columns(&self, table: &TableName) -> Result<Option<Vec<TableColumn>>, SourceError> {
+        let mut connection = self.connect().await?;
+        self.begin(&mut connection).await?;
+        let rows = self.looked_up(&mut connection, &tables::columns(table)).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let select = format!("SELECT * FROM {}", table.quoted());
+        let query = Query { text: select.clone(), rows_max: None };
+        let shape = self.shape(&mut connection, &query, &select).await?;
+        connection.close().await;
+        let column = |(row, column): (Vec<Option<String>>, &Column)| {
+            let is = |index: usize| row.get(index).is_some_and(|cell| cell.as_deref() == Some("t"));
+            TableColumn {
+                name: column.name.clone(),
+                kind: column.kind,
+                type_name: row.get(1).cloned().flatten().unwrap_or_default(),
+                is_nullable: is(2),
+                is_key: is(3),
+            }
+        };
+        Ok(Some(rows.into_iter().zip(shape.schema.columns()).map(column).collect()))
     }
 
     async fn extract(

@@ -15,7 +15,9 @@ use std::{
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use kit::{Ledger, LedgerKind, LedgerRows, Query, Source, SourceError};
+use kit::{
+    Ledger, LedgerKind, LedgerRows, Query, Source, SourceError, TABLES_MAX, Table, TableColumn, TableKind, TableName,
+};
 use records::{Column, Schema};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,6 +38,9 @@ const BATCH_ROWS: usize = 8_192;
 const STEPS_BETWEEN_CHECKS: i32 = 10_000;
 /// How long writing waits for others that write to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Stands for the query where we ask something of our own.
+const NOTHING: Query = Query { text: String::new(), rows_max: None };
 
 /// Where the SQLite file is.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -221,6 +226,49 @@ impl Source for Sqlite {
         one_select(&query.text, Dialect::Sqlite)?;
         let mut connection = self.open().await?;
         self.read(&mut connection, query, None).await
+    }
+
+    async fn tables(&self) -> Result<Vec<Table>, SourceError> {
+        let mut connection = self.open().await?;
+        let text = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') \
+             AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name LIMIT ?1";
+        let rows = sqlx::query(text).bind(i64::try_from(TABLES_MAX).unwrap_or(i64::MAX)).fetch_all(&mut connection);
+        let rows = rows.await.map_err(|error| failed(&error, &NOTHING))?;
+        let table = |row: &SqliteRow| {
+            let kind = if row.try_get::<String, _>(1)? == "view" { TableKind::View } else { TableKind::Table };
+            Ok(Table { name: TableName { schema: None, table: row.try_get(0)? }, kind, rows: None })
+        };
+        let tables = rows.iter().map(table).collect::<Result<_, sqlx::Error>>();
+        let _ = connection.close().await;
+        tables.map_err(|error| failed(&error, &NOTHING))
+    }
+
+    async fn columns(&self, table: &TableName) -> Result<Option<Vec<TableColumn>>, SourceError> {
+        if table.schema.is_some() {
+            return Ok(None);
+        }
+        let mut connection = self.open().await?;
+        // Hidden columns of a virtual table are not selected by `*`; generated ones are.
+        let text = "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid";
+        let rows = sqlx::query(text).bind(&table.table).fetch_all(&mut connection).await;
+        let rows = rows.map_err(|error| failed(&error, &NOTHING))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let query = Query { text: format!("SELECT * FROM {}", table.quoted()), rows_max: None };
+        let schema = self.read(&mut connection, &query, None).await?;
+        let _ = connection.close().await;
+        let column = |(row, column): (&SqliteRow, &Column)| {
+            Ok(TableColumn {
+                name: column.name.clone(),
+                kind: column.kind,
+                type_name: row.try_get(1)?,
+                is_nullable: row.try_get::<i64, _>(2)? == 0,
+                is_key: row.try_get::<i64, _>(3)? > 0,
+            })
+        };
+        let columns = rows.iter().zip(schema.columns()).map(column).collect::<Result<_, sqlx::Error>>();
+        columns.map(Some).map_err(|error| failed(&error, &NOTHING))
     }
 
     async fn extract(

@@ -7,6 +7,7 @@ mod extraction;
 mod ledger;
 mod refusals;
 mod sqlite;
+mod tables;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{batches, query, rows};
 
 /// A file made by these statements, and a source on it.
-async fn file(statements: &str) -> (tempfile::TempDir, Arc<dyn Source>) {
+pub(crate) async fn file(statements: &str) -> (tempfile::TempDir, Arc<dyn Source>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
     write(&path, statements).await;
