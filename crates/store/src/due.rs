@@ -200,17 +200,43 @@ impl Store {
         Ok(DueOutcome::Queued(enqueued))
     }
 
-    /// Makes a mapping due at a moment for a reason other than its time, if it is switched on. Gives whether it is. One
-    /// that is due earlier stays so.
+    /// Makes a mapping due at a moment for a reason other than its time, if it is switched on. One that is due earlier
+    /// stays so. Gives whether it is due now because of this: what was called the same before makes nothing due.
     ///
     /// # Errors
-    /// The statement fails.
-    pub async fn make_due(&self, mapping: &str, at: Timestamp, reason: Cause) -> Result<bool, StoreError> {
+    /// A statement fails.
+    pub async fn make_due(
+        &self,
+        mapping: &str,
+        at: Timestamp,
+        reason: Cause,
+        key: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        persistently!(self.try_make_due(mapping, at, reason, key).await)
+    }
+
+    async fn try_make_due(
+        &self,
+        mapping: &str,
+        at: Timestamp,
+        reason: Cause,
+        key: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin("make a mapping due").await?;
+        if let Some(key) = key {
+            let sql = "INSERT INTO start_keys (start_key, sync, at) VALUES ($1, '', $2) ON CONFLICT DO NOTHING";
+            if transaction.execute(sql, args![key, self.now()]).await? == 0 {
+                return Ok(false);
+            }
+        }
         let sql = "UPDATE due SET reason = CASE WHEN next_due_at <= $2 THEN reason ELSE $3 END, \
              next_due_at = CASE WHEN next_due_at <= $2 THEN next_due_at ELSE $2 END, revision = revision + 1 \
              WHERE mapping = $1 AND enabled = 1";
-        let args = args![mapping, at, reason.name()];
-        Ok(self.write().await?.execute("make a mapping due", sql, args).await? > 0)
+        let is_due = transaction.execute(sql, args![mapping, at, reason.name()]).await? > 0;
+        if is_due {
+            transaction.commit().await?;
+        }
+        Ok(is_due)
     }
 
     /// Notes that a mapping that waits for others starts now, having seen these syncs of theirs: what they had made due

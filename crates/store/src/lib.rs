@@ -46,7 +46,7 @@ pub use keyring::{Keyring, KeyringError, Resealed};
 pub use links::LinkPurpose;
 pub use locks::{LockError, Locked, MappingLock};
 pub use plans::{PlanRow, PlanState};
-pub use queue::{Cancelled, Enqueued, NewRun, Renewed};
+pub use queue::{Cancelled, Enqueued, NewRun, ProgressNote, Renewed};
 pub use resources::{
     Change, Edit, Edited, Outcome, ResourceError, ResourceFilter, ResourceHead, ResourceId, ResourceKind, ResourceRef,
     ResourceRow, Through, VersionChange, VersionRow,

@@ -41,6 +41,17 @@ pub struct NewRun {
     pub key: Option<String>,
 }
 
+/// How far a sync is, as its worker tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgressNote {
+    pub sync: SyncId,
+    pub progress: Value,
+    /// When it was at what.
+    pub phases: Value,
+    /// Requests made to the destination so far.
+    pub requests: u64,
+}
+
 /// What became of a wish for a sync.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Enqueued {
@@ -271,23 +282,25 @@ impl Store {
         self.run(id).await.map(|_| Cancelled::Over)
     }
 
-    /// Notes how far a sync is. Nothing happens if it is no longer this worker's.
+    /// Notes how far syncs are. Nothing happens to those that are no longer this worker's.
     ///
     /// # Errors
-    /// The statement fails.
-    pub async fn note_progress(
-        &self,
-        id: SyncId,
-        worker: WorkerId,
-        progress: &Value,
-        phases: &Value,
-        requests: u64,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE syncs SET progress = $3, phases = $4, requests = $5 \
-             WHERE id = $1 AND worker = $2 AND finished_at IS NULL";
-        let args = args![id.to_string(), worker.to_string(), progress.to_string(), phases.to_string(), requests];
-        self.write().await?.execute("note a sync's progress", sql, args).await?;
-        Ok(())
+    /// A statement fails.
+    pub async fn note_progress(&self, worker: WorkerId, notes: &[ProgressNote]) -> Result<(), StoreError> {
+        persistently!(self.try_note_progress(worker, notes).await)
+    }
+
+    async fn try_note_progress(&self, worker: WorkerId, notes: &[ProgressNote]) -> Result<(), StoreError> {
+        let mut transaction = self.begin("note how far syncs are").await?;
+        for note in notes {
+            let sql = "UPDATE syncs SET progress = $3, phases = $4, requests = $5 \
+                 WHERE id = $1 AND worker = $2 AND finished_at IS NULL";
+            let (progress, phases) = (note.progress.to_string(), note.phases.to_string());
+            transaction
+                .execute(sql, args![note.sync.to_string(), worker.to_string(), progress, phases, note.requests])
+                .await?;
+        }
+        transaction.commit().await
     }
 
     /// Forgets what callers called their requests before a time. Gives how many.

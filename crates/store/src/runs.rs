@@ -197,15 +197,28 @@ impl Store {
         rows.iter().map(count).collect()
     }
 
-    /// The sync of a mapping that came to its end last, of those that were to sync.
+    /// The sync of a mapping that came to its end last, of those that were to sync. One in whose place another goes on
+    /// has come to none.
     ///
     /// # Errors
     /// The statement fails.
     pub async fn last_finished(&self, mapping: &str) -> Result<Option<SyncRow>, StoreError> {
         let sql = "SELECT * FROM syncs WHERE mapping = $1 AND finished_at IS NOT NULL AND kind <> 'baseline' \
-             ORDER BY started_at DESC, id DESC LIMIT 1";
+             AND successor IS NULL ORDER BY started_at DESC, id DESC LIMIT 1";
         let row = self.read().await?.row("find a mapping's last sync", sql, args![mapping]).await?;
         row.as_ref().map(sync_row).transpose()
+    }
+
+    /// Forgets syncs that were queued or begun before a time and have ended, with their failures, the oldest first and
+    /// `limit` at most, but never a mapping's newest. Gives how many.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub async fn forget_ended_before(&self, time: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM syncs WHERE id IN (SELECT id FROM syncs AS old WHERE id < $1 \
+             AND finished_at IS NOT NULL AND noted = 1 AND EXISTS (SELECT 1 FROM syncs AS newer \
+              WHERE newer.mapping = old.mapping AND newer.started_at > old.started_at) ORDER BY id LIMIT $2)";
+        self.write().await?.execute("forget old syncs", sql, args![first_id(time), limit]).await
     }
 }
 

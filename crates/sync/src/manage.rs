@@ -62,6 +62,16 @@ impl Engine {
         }
     }
 
+    /// Brings syncs of a mapping that were cut off to their end, without beginning another: what they delivered goes into
+    /// the checkpoint, the rest stays pending.
+    ///
+    /// # Errors
+    /// The mapping runs, or what they left cannot be read.
+    pub async fn settle(&self, mapping: &str, observer: &dyn Observer) -> Result<(), Problem> {
+        let _lock = self.lock(mapping, "recovery").await?;
+        self.recover(mapping, None, observer, &CancellationToken::new()).await
+    }
+
     /// Forgets records, so that the next sync finds them added: those with these key texts, or, of an empty list, all.
     /// Gives how many were forgotten.
     ///

@@ -79,7 +79,7 @@ async fn what_was_changed_meanwhile_is_not_overwritten(store: Store, _: Arc<Hand
     let switched_off = DueRow { enabled: false, next_due_at: None, ..read.clone() };
     assert!(store.set_due(&switched_off, &[]).await.unwrap());
     assert_eq!(store.start_due(&[start(&read, 2, None)]).await.unwrap(), [DueOutcome::Changed]);
-    assert!(!store.make_due("people", second(5), Cause::Hook).await.unwrap());
+    assert!(!store.make_due("people", second(5), Cause::Hook, None).await.unwrap());
 }
 
 async fn one_that_is_due_while_it_runs_starts_once_more(store: Store, _: Arc<HandClock>) {
@@ -142,15 +142,19 @@ async fn mappings_of_one_model_are_not_parted(store: Store, _: Arc<HandClock>) {
 }
 
 async fn a_hook_makes_due_what_is_switched_on(store: Store, _: Arc<HandClock>) {
-    assert!(!store.make_due("people", second(5), Cause::Hook).await.unwrap(), "there is no such mapping");
+    assert!(!store.make_due("people", second(5), Cause::Hook, None).await.unwrap(), "there is no such mapping");
     store.set_due(&due("people", None), &[]).await.unwrap();
-    assert!(store.make_due("people", second(5), Cause::Hook).await.unwrap());
-    assert!(store.make_due("people", second(7), Cause::Hook).await.unwrap());
+    assert!(store.make_due("people", second(5), Cause::Hook, None).await.unwrap());
+    assert!(store.make_due("people", second(7), Cause::Hook, None).await.unwrap());
     let row = store.due("people").await.unwrap().unwrap();
     assert_eq!((row.next_due_at, row.reason), (Some(second(5)), Cause::Hook));
     let outcomes = store.start_due(&[start(&row, 1, None)]).await.unwrap();
     assert!(matches!(outcomes[..], [DueOutcome::Queued(Enqueued::New(_))]));
     assert_eq!(store.due("people").await.unwrap().unwrap().next_due_at, None);
+    assert!(store.make_due("people", second(8), Cause::Hook, Some("event 1")).await.unwrap());
+    assert!(!store.make_due("people", second(9), Cause::Hook, Some("event 1")).await.unwrap(), "it came before");
+    assert!(!store.make_due("nobody", second(9), Cause::Hook, Some("event 2")).await.unwrap());
+    assert!(store.make_due("people", second(9), Cause::Hook, Some("event 2")).await.unwrap(), "it made nothing due");
 }
 
 async fn those_who_wait_for_a_mapping_are_found(store: Store, _: Arc<HandClock>) {
@@ -164,7 +168,7 @@ async fn those_who_wait_for_a_mapping_are_found(store: Store, _: Arc<HandClock>)
     let row = store.due("b").await.unwrap().unwrap();
     assert!(store.set_due(&row, &awaited[..1]).await.unwrap());
     assert!(store.waiting_for("orders").await.unwrap().is_empty());
-    store.make_due("a", second(5), Cause::After).await.unwrap();
+    store.make_due("a", second(5), Cause::After, None).await.unwrap();
     let row = store.due("a").await.unwrap().unwrap();
     assert!(store.consume(&row, r#"{"people":"sync_1"}"#).await.unwrap());
     assert!(!store.consume(&row, "{}").await.unwrap(), "it was changed meanwhile");

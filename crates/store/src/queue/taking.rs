@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use records::{SyncId, WorkerId};
-use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
+use super::ProgressNote;
 use crate::{
     RunRow, Store, StoreError, Task,
     claims::micros,
@@ -119,7 +119,7 @@ impl Store {
         rows.iter().map(renewed).collect()
     }
 
-    /// Gives a sync back that a worker is done with, with what is known of its phases and requests. One that could not
+    /// Gives a sync back that a worker is done with, with how far it got. One that could not
     /// begin waits again, for `pause` at least. Nothing happens if it is no longer this worker's.
     ///
     /// # Errors
@@ -129,10 +129,11 @@ impl Store {
         id: SyncId,
         worker: WorkerId,
         pause: Duration,
-        told: Option<(&Value, u64)>,
+        note: Option<&ProgressNote>,
     ) -> Result<(), StoreError> {
         let sql = format!(
             "UPDATE syncs SET phases = COALESCE($4, phases), requests = COALESCE($5, requests), \
+             progress = COALESCE($6, progress), \
              ready_at = CASE WHEN state = 'queued' THEN {} + $3 ELSE ready_at END, \
              extract = CASE WHEN state = 'queued' THEN NULL ELSE extract END, \
              taken_until = CASE WHEN state = 'queued' THEN NULL ELSE 0 END, \
@@ -144,8 +145,9 @@ impl Store {
             id.to_string(),
             worker.to_string(),
             micros(pause),
-            told.map(|(phases, _)| phases.to_string()),
-            told.map(|(_, requests)| requests),
+            note.map(|note| note.phases.to_string()),
+            note.map(|note| note.requests),
+            note.map(|note| note.progress.to_string()),
         ];
         self.write().await?.execute("give a sync back", AssertSqlSafe(sql), args).await?;
         Ok(())

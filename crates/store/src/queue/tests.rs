@@ -237,16 +237,21 @@ async fn a_worker_keeps_what_it_renews(store: Store, _: Arc<HandClock>) {
     assert!(store.renew_runs(worker(1), LONG).await.unwrap().is_empty());
     let renewed = store.renew_runs(worker(2), LONG).await.unwrap();
     assert_eq!(renewed, [Renewed { id: taken[1].sync.id, cancel_requested: false }]);
-    let progress = serde_json::json!({ "done": 5 });
-    let phases = serde_json::json!([]);
-    store.note_progress(taken[1].sync.id, worker(1), &progress, &phases, 9).await.unwrap();
+    let (progress, phases) = (serde_json::json!({ "done": 5 }), serde_json::json!([]));
+    let note = |requests| ProgressNote {
+        sync: taken[1].sync.id,
+        progress: progress.clone(),
+        phases: phases.clone(),
+        requests,
+    };
+    store.note_progress(worker(1), &[note(9)]).await.unwrap();
     assert_eq!(store.run(taken[1].sync.id).await.unwrap().progress, None, "it is not that worker's");
-    store.note_progress(taken[1].sync.id, worker(2), &progress, &phases, 9).await.unwrap();
+    store.note_progress(worker(2), &[note(9)]).await.unwrap();
     let noted = store.run(taken[1].sync.id).await.unwrap();
-    assert_eq!((noted.progress, noted.phases, noted.requests), (Some(progress), Some(phases.clone()), 9));
+    assert_eq!((noted.progress, noted.phases, noted.requests), (Some(progress.clone()), Some(phases.clone()), 9));
     begin(&store, &taken[1]).await;
     finish(&store, &taken[1], SyncState::Done).await;
-    store.give_back(taken[1].sync.id, worker(2), LONG, Some((&phases, 11))).await.unwrap();
+    store.give_back(taken[1].sync.id, worker(2), LONG, Some(&note(11))).await.unwrap();
     assert_eq!(store.run(taken[1].sync.id).await.unwrap().requests, 11);
     assert!(store.renew_runs(worker(2), LONG).await.unwrap().is_empty());
 }

@@ -15,6 +15,7 @@ on_both_databases!(
     a_sync_run_past_the_queue_is_listed_too,
     open_syncs_are_counted,
     the_last_end_of_a_mapping_is_found,
+    what_ended_long_ago_is_forgotten_but_not_a_mappings_newest,
 );
 
 async fn queued(store: &Store, new: NewRun) -> SyncId {
@@ -116,4 +117,20 @@ async fn the_last_end_of_a_mapping_is_found(store: Store, clock: Arc<HandClock>)
         }
     }
     assert_eq!(store.last_finished("people").await.unwrap().unwrap().id, sync_id(1));
+}
+
+async fn what_ended_long_ago_is_forgotten_but_not_a_mappings_newest(store: Store, clock: Arc<HandClock>) {
+    for number in 1..=6 {
+        clock.set(number);
+        let id = queued(&store, new_run(number, if number == 1 { "once" } else { "often" })).await;
+        if number < 6 {
+            store.finish(id, SyncState::Done, &Counts::default(), None).await.unwrap();
+        }
+        if number != 3 {
+            assert!(store.note_end(id, &[]).await.unwrap());
+        }
+    }
+    assert_eq!(store.forget_ended_before(second(5), 1).await.unwrap(), 1);
+    assert_eq!(store.forget_ended_before(second(5), 100).await.unwrap(), 1);
+    assert_eq!(seconds(&store, &RunFilter::default(), None, 10).await, [6, 5, 3, 1], "3 was noted by nobody yet");
 }

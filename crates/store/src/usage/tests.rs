@@ -7,7 +7,7 @@ use records::Counts;
 
 use super::*;
 use crate::{
-    Cause, NewRun,
+    Cause, NewRun, ProgressNote,
     testing::{HandClock, new_run, on_both_databases, second, sync_id, worker},
 };
 
@@ -17,7 +17,9 @@ async fn end(store: &Store, number: i64, destination: &str, state: SyncState, co
     let new = NewRun { destination: destination.to_owned(), ..new_run(number, &format!("m{number}")) };
     store.enqueue(&new).await.unwrap();
     store.take_next(worker(1), std::time::Duration::from_secs(3600), 1).await.unwrap();
-    store.give_back(new.id, worker(1), std::time::Duration::ZERO, Some((&serde_json::json!([]), 7))).await.unwrap();
+    let empty = serde_json::json!([]);
+    let note = ProgressNote { sync: new.id, progress: empty.clone(), phases: empty, requests: 7 };
+    store.give_back(new.id, worker(1), std::time::Duration::ZERO, Some(&note)).await.unwrap();
     store.finish(new.id, state, &counts, None).await.unwrap();
 }
 
@@ -75,7 +77,7 @@ async fn an_end_makes_due_what_waited_for_it(store: Store, _: Arc<HandClock>) {
     end(&store, 1, "crm", SyncState::Done, Counts::default()).await;
     let waiting = store.waiting_for("m1").await.unwrap();
     let due = [(waiting[0].clone(), second(50)), (waiting[1].clone(), second(60))];
-    store.make_due("b", second(70), Cause::Hook).await.unwrap();
+    store.make_due("b", second(70), Cause::Hook, None).await.unwrap();
     assert!(!store.note_end(sync_id(1), &due).await.unwrap(), "`b` was changed");
     assert_eq!(store.due("a").await.unwrap().unwrap().next_due_at, None, "and nothing was done");
     assert_eq!(store.unnoted_ends(10).await.unwrap().len(), 1);
