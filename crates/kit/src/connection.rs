@@ -51,6 +51,7 @@ pub fn wire_settings(facts: &Facts, settings: &Value) -> Result<WireSettings, Se
         answer_bytes_max: default.answer_bytes_max,
         endpoint: text("endpoint").map(str::to_owned),
         traffic: None,
+        reach: default.reach,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod certificate;
 mod choices;
 mod connection;
 mod destination;
@@ -14,6 +15,7 @@ mod load;
 mod oauth;
 mod pace;
 mod preview;
+mod reach;
 pub mod recorded;
 mod redaction;
 mod request;
@@ -31,6 +33,7 @@ mod wire;
 
 pub use answer::Answer;
 pub use auth::Auth;
+pub use certificate::certificate_end;
 pub use choices::{ChoicePage, ChoiceQuery, DynamicChoice};
 pub use connection::wire_settings;
 pub use destination::{Batch, DeliveryError, Destination, MappingSettings, Payload};
@@ -46,6 +49,7 @@ pub use load::{Fate, LoadPlan, LoadStop, RetrySettings, json_bytes, load};
 pub use oauth::{Authorization, Declined, Grant, OAuth, Redirected, Redirects, TokenStore, Tokens};
 pub use pace::Pace;
 pub use preview::{preview_divided, preview_requests};
+pub use reach::Reach;
 pub use redaction::{REDACTED, Redaction, form_encoded};
 pub use request::Request;
 pub use signature::{Signature, SignatureAlgorithm, SignatureEncoding, hmac_hex};

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::oauth::TokenCache;
 use crate::recorded::Recording;
 use crate::{
-    Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Redaction, Request, SettingsError, Signature, trust,
+    Answer, Auth, DeliveryError, Exchange, Limiter, Limits, Reach, Redaction, Request, SettingsError, Signature, reach,
+    trust,
 };
 
 /// What the connection of a destination needs to know.
@@ -41,6 +42,8 @@ pub struct WireSettings {
     pub endpoint: Option<String>,
     /// Is told of every request that went out.
     pub traffic: Option<Arc<dyn Traffic>>,
+    /// Which addresses may be called. A proxy looks names up by itself.
+    pub reach: Reach,
 }
 
 /// Counts what goes over a connection. It is called with each request, so it must be quick.
@@ -76,6 +79,7 @@ impl Default for WireSettings {
             answer_bytes_max: 8 * 1024 * 1024,
             endpoint: None,
             traffic: None,
+            reach: Reach::default(),
         }
     }
 }
@@ -287,6 +291,7 @@ impl Wire {
         let settings = &self.account.settings;
         let signed = request.signed;
         let (mut url, mut headers) = parts(request, settings.endpoint.as_deref())?;
+        settings.reach.check(&url)?;
         if signed {
             settings.auth.apply(&mut url, &mut headers, token)?;
             if let Some(signature) = &settings.signature {
@@ -435,6 +440,9 @@ fn client(settings: &WireSettings) -> Result<Client, SettingsError> {
         .gzip(true)
         // A proxy is a setting, never the environment's.
         .no_proxy();
+    if settings.reach != Reach::Any {
+        builder = builder.dns_resolver(Arc::new(reach::Resolver(settings.reach)));
+    }
     if let Some(address) = &settings.proxy {
         let wrong = || SettingsError::one("connection.proxy", "must be a URL such as `http://proxy.example.com:3128`");
         Url::parse(address).ok().filter(|url| url.has_host()).ok_or_else(wrong)?;
