@@ -112,6 +112,10 @@ made_id!(
     PlanId, "plan";
     /// A state of a mapping that somebody should know of.
     AlertId, "alert";
+    /// What says which alerts there are, and who is told.
+    RuleId, "rule";
+    /// What is sent through one channel at once.
+    DispatchId, "dispatch";
     /// A way to tell people of alerts.
     ChannelId, "channel";
     /// A process that runs syncs.

@@ -19,8 +19,8 @@ pub use change::{ChangeView, Counts, Operation, RecordView};
 pub use column::{Column, Kind, Schema, SchemaError};
 pub use environment::{Clock, Random};
 pub use ids::{
-    AlertId, ChannelId, DestinationId, EventId, IdError, MappingId, MessageId, ModelId, PlanId, SessionId, SourceId,
-    SyncId, TokenId, UserId, WorkerId,
+    AlertId, ChannelId, DestinationId, DispatchId, EventId, IdError, MappingId, MessageId, ModelId, PlanId, RuleId,
+    SessionId, SourceId, SyncId, TokenId, UserId, WorkerId,
 };
 pub use json::{JsonError, number_text, write_number, write_text};
 pub use key::{KeyColumns, KeyError, KeyHash};

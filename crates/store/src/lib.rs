@@ -1,6 +1,7 @@
 //! What Outflow remembers between runs: syncs, outcomes of failed records and the places of checkpoints in SQLite,
 //! the history of records in Parquet, and locks that keep two processes from running one mapping.
 
+mod alerts;
 mod audit;
 mod backup;
 mod checkpoints;
@@ -29,6 +30,11 @@ mod tokens;
 mod usage;
 mod users;
 
+pub use alerts::{
+    AlertChange, AlertError, AlertEventFilter, AlertEventRow, AlertFilter, AlertRow, AlertRuleRow, AlertStep,
+    ChannelRow, ColumnChangeRow, DispatchEnd, DispatchFilter, DispatchRow, DispatchState, EndedSync, ModelColumn,
+    NewAlert, Subject,
+};
 pub use audit::{Actor, AuditEntry, AuditFilter, Author};
 pub use backup::{BackupError, BackupOptions, Manifest, ManifestEntry, Restored, Target};
 pub use checkpoints::CheckpointRow;

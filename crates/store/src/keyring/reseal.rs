@@ -23,7 +23,7 @@ struct Place {
 }
 
 /// All of them.
-const PLACES: [Place; 4] = [
+const PLACES: [Place; 5] = [
     Place { table: "resources", column: "document", key: "id", part: "''", about: "kind || '/' || name" },
     Place {
         table: "resource_versions",
@@ -33,6 +33,7 @@ const PLACES: [Place; 4] = [
         about: "(SELECT kind || '/' || name FROM resources WHERE id = resource)",
     },
     Place { table: "server_settings", column: "value", key: "key", part: "''", about: "'setting/' || key" },
+    Place { table: "alert_channels", column: "document", key: "id", part: "''", about: "'channel/' || name" },
     Place {
         table: "granted_tokens",
         column: "tokens",
