@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kit::{Query, SourceError};
 use mapping::Columns;
 use records::{KeyColumns, Schema, SyncId};
+use store::ModelColumn;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +81,9 @@ impl Engine {
             schema = model.source.describe(&query) => schema.map_err(|error| Problem::of_source(&error, &model.name)),
             () = all_cancelled(targets) => Err(cancelled()),
         };
+        if let (Ok(schema), Some(sync)) = (&schema, targets.iter().find_map(|target| target.shown)) {
+            self.note_columns(model, schema, sync).await;
+        }
         let schema = match schema.and_then(|schema| key_is_there(&schema, model).map(|()| schema)) {
             Ok(schema) => schema,
             Err(problem) => return targets.iter().map(|_| Err(problem.clone())).collect(),
@@ -126,6 +130,17 @@ impl Engine {
         }
         let missing = || Err(Problem::new("internal", "the comparison has no result"));
         results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
+    }
+
+    /// Keeps what columns the model has, so that people can be told when they change. A plan keeps nothing.
+    async fn note_columns(&self, model: &Model, schema: &Schema, sync: SyncId) {
+        let column =
+            |column: &records::Column| ModelColumn { name: column.name.clone(), kind: column.kind.name().to_owned() };
+        let columns: Vec<_> = schema.columns().iter().map(column).collect();
+        if let Err(error) = self.store.note_columns(&model.name, &columns, Some(sync)).await {
+            // No sync is worse for it; a store that stays away stops it soon enough.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the columns of a model were not noted");
+        }
     }
 
     fn enter_all(&self, targets: &[Target], phase: Phase, observer: &dyn Observer) {
