@@ -8,23 +8,42 @@ use serde_json::{Map, Value};
 use super::{
     located::{Content, Node, Place},
     problem::{Problem, Problems, listed, nearest, suggestion},
+    references::has_references,
 };
 
 /// Texts of sizes: `512MiB`, `2 GB`, `1048576`.
 pub(crate) const SIZE: &str = "size";
+/// Names of tables: `outflow`, `analytics.outflow`.
+pub(crate) const TABLE: &str = "table";
+/// The longest name, without what is put behind it; databases cut longer ones off.
+const TABLE_NAME_MAX: usize = 40;
 
 /// Checks nodes of one file.
 pub(crate) struct Checker<'a> {
-    pub file: &'a Path,
+    file: &'a Path,
     /// The schema that `$ref`s point into.
-    pub root: &'a Value,
-    pub problems: &'a mut Problems,
+    root: &'a Value,
+    problems: &'a mut Problems,
+    /// Whether `${…}` has not been filled in: such a text may stand for any value.
+    has_references: bool,
 }
 
 impl<'a> Checker<'a> {
+    pub(crate) fn new(file: &'a Path, root: &'a Value, problems: &'a mut Problems) -> Self {
+        Self { file, root, problems, has_references: false }
+    }
+
+    /// For texts in which `${…}` was not filled in.
+    pub(crate) fn with_references(self) -> Self {
+        Self { has_references: true, ..self }
+    }
+
     /// Reports everything in `node` that `schema` does not allow. Text that stands where a number or a yes or no
     /// is due becomes one, for what came out of `${env:…}`.
     pub(crate) fn check(&mut self, node: &mut Node, schema: &'a Value, path: &str) {
+        if self.is_open(node) {
+            return;
+        }
         let Some(schema) = resolved(self.root, schema) else { return };
         if let Some(branches) = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array) {
             if let Some(values) = constants(branches) {
@@ -71,13 +90,26 @@ impl<'a> Checker<'a> {
                 let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
                 if u64::try_from(text.chars().count()).unwrap_or(u64::MAX) < least {
                     self.report(node.place, path, "it must not be empty");
-                } else if schema.get("format").and_then(Value::as_str) == Some(SIZE) && parse_size(text).is_none() {
-                    let message = format!("`{text}` is not a size; write it as `512MiB`, `2GB` or a number of bytes");
-                    self.report(node.place, path, message);
+                    return;
                 }
+                let message = match schema.get("format").and_then(Value::as_str) {
+                    Some(SIZE) if parse_size(text).is_none() => {
+                        format!("`{text}` is not a size; write it as `512MiB`, `2GB` or a number of bytes")
+                    }
+                    Some(TABLE) if !is_table(text) => format!(
+                        "`{text}` names no table; write `name` or `schema.name`, each of letters, digits and `_`, at \
+                         most {TABLE_NAME_MAX} of them"
+                    ),
+                    _ => return,
+                };
+                self.report(node.place, path, message);
             }
             Content::Null | Content::Flag(_) => {}
         }
+    }
+
+    fn is_open(&self, node: &Node) -> bool {
+        self.has_references && node.text().is_some_and(has_references)
     }
 
     fn report(&mut self, place: Place, path: &str, message: impl Into<String>) {
@@ -124,7 +156,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check_word(&mut self, node: &mut Node, values: &[&Value], path: &str) {
-        if values.iter().any(|&value| *value == node.to_json()) {
+        if self.is_open(node) || values.iter().any(|&value| *value == node.to_json()) {
             return;
         }
         let words: Vec<String> =
@@ -277,6 +309,16 @@ fn description(schema: &Value) -> Option<String> {
 
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// `name` or `schema.name`, of letters that need no quotes anywhere.
+fn is_table(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            && name.len() <= TABLE_NAME_MAX
+    };
+    text.split('.').count() <= 2 && text.split('.').all(is_name)
 }
 
 /// A number of bytes: `512MiB`, `2 GB`, `1048576`.

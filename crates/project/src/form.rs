@@ -3,11 +3,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schedule::ScheduleForm;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use sync::{OnFinding, RecordChoice};
 
 use super::checking;
+
+/// How many extracts run on a source at a time if it says nothing.
+pub(crate) const EXTRACTS_MAX: u32 = 4;
 
 /// An Outflow project. Sources, models, destinations and mappings may stand here or in files of their own:
 /// `sources/NAME.yaml`, `models/NAME.sql`, `destinations/NAME.yaml`, `mappings/NAME.yaml`.
@@ -125,6 +129,10 @@ pub(crate) struct ModelForm {
     /// What it is about, for people.
     #[serde(default, rename = "description")]
     pub _description: Option<String>,
+    /// Columns whose values are personal: on a server, only those who have the right to see them are shown them.
+    pub personal: Option<Names>,
+    /// Whether its records are sent; if not, no mapping of it is synced. Default: true.
+    pub enabled: Option<bool>,
     /// One read-only `SELECT`. Either this or `file`.
     pub query: Option<String>,
     /// A file that holds the query, relative to the project. Either this or `query`.
@@ -196,11 +204,17 @@ pub struct MappingForm {
     pub batch: BatchForm,
     #[serde(default)]
     pub retry: RetryForm,
+    /// When failed records are no longer sent with every sync. Default: never.
+    #[serde(default)]
+    pub give_up: GiveUpForm,
     /// Settings of the destination that this mapping sets for itself; which ones there are depends on its type.
     #[schemars(schema_with = "options")]
     #[serde(default)]
     pub options: Option<serde_json::Value>,
-    /// Whether it takes part in `sync --all`. Default: true.
+    /// When a server syncs it: `manual` (the default), or a map with one of `every`, `at`, `cron`, `after` and `hook`.
+    #[serde(default)]
+    pub schedule: ScheduleForm,
+    /// Whether it takes part in `sync --all` and is started by its schedule. Default: true.
     pub enabled: Option<bool>,
     /// What it is for, for people.
     #[serde(default, rename = "description")]
@@ -336,6 +350,20 @@ pub struct RetryForm {
     /// The longest wait between two attempts. Default: 60.
     #[schemars(range(min = 0))]
     delay_seconds_max: Option<f64>,
+}
+
+/// When failed records are no longer sent with every sync: as soon as one of these is reached. A record that changes in
+/// the warehouse is sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "give_up")]
+pub struct GiveUpForm {
+    /// Syncs in which a record failed, one after the other.
+    #[schemars(range(min = 1))]
+    pub after_syncs: Option<u32>,
+    /// Days since it failed first.
+    #[schemars(range(min = 1))]
+    pub after_days: Option<u32>,
 }
 
 impl RetryForm {

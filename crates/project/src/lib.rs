@@ -1,30 +1,42 @@
 //! A project: sources, models, destinations and mappings as people write them, from their forms to what the engine
 //! works on.
 
+mod assembly;
 mod checking;
 mod connectors;
+mod documents;
 mod files;
 mod form;
 mod header;
 mod located;
 mod outputs;
+mod parts;
 mod problem;
+mod references;
+mod referring;
 mod reserved;
 mod schema;
+mod sealing;
 mod secrets;
 #[cfg(test)]
 mod tests;
 mod wiring;
 
 pub use connectors::Connectors;
-pub use files::{Origin, Project, ProjectDestination, ProjectMapping, ProjectModel, ProjectSource, Settings};
-pub use form::{BatchForm, DeletedValues, GuardsForm, Keep, MappingForm, OnFindingForm, Records, RetryForm, Size};
+pub use documents::Document;
+pub use form::{
+    BatchForm, DeletedValues, GiveUpForm, GuardsForm, Keep, MappingForm, OnFindingForm, Records, RetryForm, Size,
+};
 pub use located::{Content, Entry, Node, Place, SyntaxProblem};
 pub use outputs::{NotPlaced, outputs_yaml, with_outputs};
+pub use parts::{Origin, Project, ProjectDestination, ProjectMapping, ProjectModel, ProjectSource, Settings};
 pub use problem::{Problem, Problems, listed, nearest, suggestion};
+pub use references::{Allowed, Reach, Variables};
+pub use referring::Known;
 pub use reserved::hooks_without_outputs;
 pub use schema::{Forms, Part};
-pub use secrets::{Secrets, Variables};
+pub use sealing::{KEPT, Seal, mask_document};
+pub use secrets::{HIDDEN, Secrets};
 pub use wiring::{TokenStores, Wiring};
 
 /// The file that makes a folder a project.

@@ -14,6 +14,8 @@ pub struct Place {
 
 impl Place {
     pub const START: Self = Self { line: 1, column: 1 };
+    /// Of what stands in no file.
+    pub const NONE: Self = Self { line: 0, column: 0 };
 }
 
 /// One value of a file.
@@ -71,6 +73,24 @@ impl Node {
         }
     }
 
+    /// A document that has no places: all of it is at line 0.
+    pub fn of_json(value: &serde_json::Value) -> Self {
+        use serde_json::Value;
+        let content = match value {
+            Value::Null => Content::Null,
+            Value::Bool(flag) => Content::Flag(*flag),
+            Value::Number(number) => Content::Number(number.clone()),
+            Value::String(text) => Content::Text(text.clone()),
+            Value::Array(items) => Content::List(items.iter().map(Self::of_json).collect()),
+            Value::Object(entries) => {
+                let entry =
+                    |(key, below)| Entry { key: String::clone(key), place: Place::NONE, node: Self::of_json(below) };
+                Content::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Self { place: Place::NONE, content }
+    }
+
     /// The value under a key of a map.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.node)
@@ -92,18 +112,25 @@ impl Node {
 
     /// Where `path` (`address.city`, `items[2].name`) stands below this node, or the deepest part of it that is there.
     pub fn place_of(&self, path: &str) -> Place {
-        let mut node = self;
-        let mut place = self.place;
-        for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
-            let next = match &node.content {
-                Content::Map(entries) => entries.iter().find(|entry| entry.key == part).map(|e| (e.place, &e.node)),
-                Content::List(items) => part.parse().ok().and_then(|i: usize| items.get(i)).map(|n| (n.place, n)),
-                _ => None,
-            };
-            let Some((found, below)) = next else { break };
-            (place, node) = (found, below);
+        let mut deepest = (self.place, self);
+        for part in parts(path) {
+            let Some(found) = deepest.1.below(part) else { break };
+            deepest = found;
         }
-        place
+        deepest.0
+    }
+
+    /// What stands at `path` below this node.
+    pub(crate) fn at(&self, path: &str) -> Option<&Node> {
+        parts(path).try_fold(self, |node, part| node.below(part).map(|(_, below)| below))
+    }
+
+    fn below(&self, part: &str) -> Option<(Place, &Node)> {
+        match &self.content {
+            Content::Map(entries) => entries.iter().find(|entry| entry.key == part).map(|e| (e.place, &e.node)),
+            Content::List(items) => part.parse().ok().and_then(|i: usize| items.get(i)).map(|n| (n.place, n)),
+            _ => None,
+        }
     }
 
     /// The word for its type in messages.
@@ -133,6 +160,10 @@ impl Node {
             }
         }
     }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
 fn place_of(line: u64, column: u64) -> Place {

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::located::Place;
+use super::{documents::Document, located::Place};
 
 /// One mistake in a file. It says what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,7 +27,12 @@ impl Problem {
 
     /// A problem of a whole file.
     pub fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self::new(file, Place { line: 0, column: 0 }, "", message)
+        Self::new(file, Place::NONE, "", message)
+    }
+
+    /// A problem at a path of a document.
+    pub fn of_document(document: &Document, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(document.place(), Place::NONE, path, message)
     }
 }
 
@@ -60,6 +65,11 @@ impl Problems {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.0.iter()
+    }
+
+    /// Adds all of these.
+    pub fn append(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// The value if nothing was wrong.

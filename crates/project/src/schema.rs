@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::{
+    checking,
     connectors::Connectors,
     form::{MappingForm, ModelForm, ProjectForm},
     problem::suggestion,
@@ -33,6 +34,11 @@ impl Part {
         }
     }
 
+    /// What sealed texts of a part are bound to: `destination/crm`.
+    pub(crate) fn about(self, name: &str) -> String {
+        format!("{}/{name}", self.noun())
+    }
+
     /// The name of its section and of its folder.
     pub fn section(self) -> &'static str {
         match self {
@@ -41,6 +47,13 @@ impl Part {
             Part::Destination => "destinations",
             Part::Mapping => "mappings",
         }
+    }
+}
+
+impl Part {
+    /// Keys of a document whose text is taken as it is written: no reference counts in it, and nothing is secret.
+    pub(crate) fn verbatim(self) -> &'static [&'static str] {
+        if self == Part::Model { &["query"] } else { &[] }
     }
 }
 
@@ -111,8 +124,26 @@ fn source_branch(slug: &str, mut settings: Value) -> Value {
         "type": { "description": "The kind of warehouse.", "const": slug },
         "description": { "description": "What it is, for people.", "type": "string" },
     });
-    if let (Some(all), Some(own)) = (properties.as_object_mut(), settings["properties"].as_object_mut()) {
+    let of_all = json!({
+        "extracts_max": {
+            "description": "How many extracts a server runs on it at a time; others wait for their turn. Default: 4.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1000,
+        },
+        "outcomes_table": {
+            "description": "Where a server writes the summary and the record outcomes of each sync: `schema.name` or \
+                            `name`, with which the names of the tables begin. Default: nowhere.",
+            "type": "string",
+            "format": checking::TABLE,
+            "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,39}(\\.[A-Za-z_][A-Za-z0-9_]{0,39})?$",
+        },
+    });
+    if let (Some(all), Some(own), Value::Object(mut of_all)) =
+        (properties.as_object_mut(), settings["properties"].as_object_mut(), of_all)
+    {
         all.append(own);
+        all.append(&mut of_all);
     }
     let mut required = vec![json!("type")];
     required.extend(settings["required"].as_array().cloned().unwrap_or_default());

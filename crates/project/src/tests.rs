@@ -1,11 +1,13 @@
 //! Project files: what is accepted, and what each mistake is told as.
 
-mod connectors;
+pub(crate) mod connectors;
+mod documents;
+pub(crate) mod seals;
 
 use std::path::Path;
 
 use self::connectors::forms;
-use super::{Node, Part, Project, checking::parse_size, header, located::Place, problem::nearest};
+use super::{GiveUpForm, Node, Part, Project, checking::parse_size, header, located::Place, problem::nearest};
 
 const GOOD: [(&str, &str); 5] = [
     ("outflow.yaml", "version: 1\nname: test\n"),
@@ -101,7 +103,8 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
     check(
         &[("sources/shop.yaml", "type: sqlite\nfile: shop.db\n")],
         "sources/shop.yaml:1:1: `path`: it is missing: the path of the file\n\
-         sources/shop.yaml:2:1: `file`: the key `file` is not known; it must be one of `type`, `description`, `path`",
+         sources/shop.yaml:2:1: `file`: the key `file` is not known; it must be one of `type`, `description`, `path`, \
+         `extracts_max`, `outcomes_table`",
     );
 }
 
@@ -173,6 +176,62 @@ fn text_that_is_not_yaml_is_told_with_its_place() {
     let found = read(&[("sources/shop.yaml", "type: sqlite\npath: a\npath: b\n")]).unwrap_err();
     assert!(found.starts_with("sources/shop.yaml:3:1: "), "{found}");
     assert!(found.contains("path"), "{found}");
+}
+
+#[test]
+fn what_a_server_needs_may_stand_in_files() {
+    let project = read(&[
+        ("sources/shop.yaml", "type: sqlite\npath: shop.db\nextracts_max: 2\noutcomes_table: audit.outflow\n"),
+        (
+            "models/customers.sql",
+            "-- source: shop\n-- key: id\n-- personal: [email, name]\n-- enabled: false\nselect 1\n",
+        ),
+        (
+            "mappings/customers.yaml",
+            "model: customers\ndestination: files\nmode: mirror\nfields: {id: 1}\nschedule: {every: 15m}\n\
+             give_up: {after_syncs: 10, after_days: 7}\n",
+        ),
+        (
+            "mappings/later.yaml",
+            "model: customers\ndestination: files\nmode: mirror\nfields: {id: 1}\nschedule: {after: customers}\n",
+        ),
+    ])
+    .unwrap();
+    let source = &project.sources[0];
+    assert_eq!((source.extracts_max, source.outcomes_table.as_deref()), (2, Some("audit.outflow")));
+    assert_eq!(source.settings, serde_json::json!({ "path": "shop.db" }));
+    assert_eq!(
+        (&project.models[0].personal[..], project.models[0].enabled),
+        (&["email".into(), "name".into()][..], false)
+    );
+    let mapping = project.mapping("customers").unwrap();
+    assert!(mapping.schedule.is_timed());
+    assert_eq!(mapping.form.give_up, GiveUpForm { after_syncs: Some(10), after_days: Some(7) });
+    assert_eq!(project.mapping("later").unwrap().schedule.awaited(), ["customers"]);
+}
+
+#[test]
+fn mistakes_in_a_schedule_are_told_at_their_place() {
+    let mapping = |schedule: &str| {
+        format!("model: customers\ndestination: files\nmode: mirror\nfields: {{id: 1}}\nschedule: {schedule}\n")
+    };
+    check(
+        &[("mappings/customers.yaml", &mapping("{every: 0s, days: mon}"))],
+        "mappings/customers.yaml:5:12: `schedule.every`: `0s` is too short; it must be at least `1s`\n\
+         mappings/customers.yaml:5:23: `schedule.days`: it goes with `at`, not with `every`; take it out",
+    );
+    check(
+        &[("mappings/customers.yaml", &mapping("hourly"))],
+        "mappings/customers.yaml:5:11: `schedule`: `hourly` is not known; there is only `manual`",
+    );
+    check(
+        &[("mappings/customers.yaml", &mapping("{after: [nobody]}"))],
+        "mappings/customers.yaml:5:20: `schedule.after[0]`: there is no mapping `nobody`; there is only `customers`",
+    );
+    check(
+        &[("mappings/a.yaml", &mapping("{after: b}")), ("mappings/b.yaml", &mapping("{after: [customers, a]}"))],
+        "mappings/a.yaml:5:12: `schedule.after`: it waits for `b`, which waits for `a`: none of them would ever start",
+    );
 }
 
 #[test]

@@ -10,8 +10,8 @@ use sync::{Choice, Connection, Guards, Mapping, Model, RecordChoice};
 
 use super::{
     PROJECT_FILE,
-    files::{Project, ProjectDestination, ProjectMapping},
     form::{DeletedValues, Keep},
+    parts::{Project, ProjectDestination, ProjectMapping},
     problem::{Problem, Problems, listed, suggestion},
     reserved::{self, Reserved},
 };
@@ -32,6 +32,27 @@ pub struct Wiring<'p> {
 impl<'p> Wiring<'p> {
     pub fn new(project: &'p Project, tokens: TokenStores, clock: Arc<dyn Clock>) -> Self {
         Self { project, tokens, clock, sources: BTreeMap::new(), models: BTreeMap::new(), connections: BTreeMap::new() }
+    }
+
+    /// Takes a source that was made before, so that it is shared.
+    #[must_use]
+    pub fn with_source(mut self, name: &str, source: Arc<dyn Source>) -> Self {
+        self.sources.insert(name.to_owned(), source);
+        self
+    }
+
+    /// Takes a model that was made before: mappings that share it share its extracts.
+    #[must_use]
+    pub fn with_model(mut self, model: Arc<Model>) -> Self {
+        self.models.insert(model.name.clone(), model);
+        self
+    }
+
+    /// Takes a connection that was made before, so that its limits are shared.
+    #[must_use]
+    pub fn with_connection(mut self, connection: Connection) -> Self {
+        self.connections.insert(connection.name.clone(), connection);
+        self
     }
 
     /// The source of that name, ready to connect.
@@ -105,7 +126,7 @@ impl<'p> Wiring<'p> {
     /// All that is wrong with it, each at its place.
     pub fn mapping(&mut self, name: &str) -> Result<Mapping, Problems> {
         let part = self.project.mapping(name).ok_or_else(|| missing("mapping", name))?;
-        let ProjectMapping { origin, form } = part;
+        let ProjectMapping { origin, form, .. } = part;
         let model = self.model(&form.model)?;
         let mut connection = self.connection(&form.destination)?;
         let mut problems = Problems::default();

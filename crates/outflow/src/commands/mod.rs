@@ -126,7 +126,10 @@ fn chosen(project: &Project, names: &[String]) -> Result<Vec<String>, Failure> {
     }
     let is_on = |mapping: &&project::ProjectMapping| {
         let destination = project.destination(&mapping.form.destination);
-        mapping.form.enabled != Some(false) && destination.is_none_or(|destination| destination.enabled)
+        let model = project.model(&mapping.form.model);
+        mapping.form.enabled != Some(false)
+            && destination.is_none_or(|destination| destination.enabled)
+            && model.is_none_or(|model| model.enabled)
     };
     let chosen: Vec<String> =
         project.mappings.iter().filter(is_on).map(|mapping| mapping.origin.name.clone()).collect();
@@ -137,9 +140,14 @@ fn chosen(project: &Project, names: &[String]) -> Result<Vec<String>, Failure> {
     Ok(chosen)
 }
 
-/// Refuses to send to a destination that is switched off, though its mapping was named.
+/// Refuses to send to a destination that is switched off, or from such a model, though the mapping was named.
 fn switched_on(project: &Project, names: &[String]) -> Result<(), Failure> {
     for mapping in names.iter().filter_map(|name| project.mapping(name)) {
+        let model = &mapping.form.model;
+        if project.model(model).is_some_and(|model| !model.enabled) {
+            let message = format!("the model `{model}` of `{}` is switched off", mapping.origin.name);
+            return Err(Failure::new(message).hint("set `enabled: true` in its file to send from it"));
+        }
         let destination = &mapping.form.destination;
         if project.destination(destination).is_some_and(|destination| !destination.enabled) {
             let message = format!("the destination `{destination}` of `{}` is switched off", mapping.origin.name);

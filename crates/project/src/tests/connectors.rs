@@ -50,12 +50,12 @@ actions:
     fields: [{ key: event, label: Event, type: string }]
 ";
 
-pub(super) fn forms() -> Forms {
+pub(crate) fn forms() -> Forms {
     Forms::new(Arc::new(Fakes))
 }
 
 #[derive(Debug)]
-pub(super) struct Fakes;
+pub(crate) struct Fakes;
 
 impl Connectors for Fakes {
     fn source_types(&self) -> &[&str] {
