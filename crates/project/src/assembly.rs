@@ -75,14 +75,26 @@ impl<'a> Assembly<'a> {
     }
 
     pub(crate) fn resolver<'r>(&'r mut self, about: &'r str) -> Resolver<'r> {
-        Resolver { reach: self.reach, about, secrets: &mut self.secrets, problems: &mut self.problems }
+        Resolver {
+            reach: self.reach,
+            about,
+            secrets: &mut self.secrets,
+            problems: &mut self.problems,
+            outside: Vec::new(),
+        }
     }
 
     fn fill_in(&mut self, pieces: &mut [Piece]) {
         for Piece { origin, written } in pieces {
             let except = if matches!(written, Written::Document) { origin.part.verbatim() } else { &[] };
             let about = origin.part.about(&origin.name);
-            self.resolver(&about).resolve(&origin.file, &mut origin.node, &origin.prefix, except);
+            let mut resolver = self.resolver(&about);
+            resolver.resolve(&origin.file, &mut origin.node, &origin.prefix, except);
+            let outside = resolver.outside.into_iter();
+            let beginning = origin.path_in_file("");
+            origin.from_outside = outside
+                .filter_map(|path| Some(path.strip_prefix(&beginning)?.trim_start_matches('.').to_owned()))
+                .collect();
         }
     }
 

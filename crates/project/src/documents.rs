@@ -1,6 +1,7 @@
 //! Definitions that do not come from files: JSON documents, each of the form of its part's file, a model with its
 //! `query`.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// One definition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     pub part: Part,
     pub name: String,
@@ -40,6 +41,7 @@ impl Document {
             file: self.place().into(),
             prefix: String::new(),
             node: Node::of_json(&self.json),
+            from_outside: Vec::new(),
         }
     }
 }

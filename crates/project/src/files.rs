@@ -139,6 +139,7 @@ impl<'a> Reading<'a> {
                         file: PROJECT_FILE.into(),
                         prefix: prefix.clone(),
                         node: entry.node.clone(),
+                        from_outside: Vec::new(),
                     };
                     if !is_name(&entry.key) {
                         self.assembly.problems.push(Problem::new(
@@ -215,7 +216,10 @@ impl<'a> Reading<'a> {
         match read {
             Ok(node) => {
                 let written = if part == Part::Model { Written::Sql(text) } else { Written::Yaml };
-                Some(Piece { origin: Origin { part, name, file, prefix: String::new(), node }, written })
+                Some(Piece {
+                    origin: Origin { part, name, file, prefix: String::new(), node, from_outside: Vec::new() },
+                    written,
+                })
             }
             Err(problem) => {
                 self.assembly.problems.push(Problem::new(file, problem.place, "", problem.message));

@@ -1,6 +1,15 @@
 //! The comments at the top of a model's SQL file: `-- source: shop`.
 
-use super::located::{Content, Node, Place, SyntaxProblem};
+use serde_json::{Map, Value};
+
+use super::{
+    differences::bare,
+    located::{Content, Node, Place, SyntaxProblem},
+    yaml,
+};
+
+/// The entries of a header in the order in which they are written; others follow as they are.
+const ORDER: [&str; 5] = ["source", "key", "description", "personal", "enabled"];
 
 /// Reads the entries of a SQL file's header: the comment lines before the first line that is none, of which those
 /// of the form `-- word: value` count. Everything keeps its line.
@@ -25,6 +34,37 @@ pub(crate) fn read(sql: &str) -> Result<Node, SyntaxProblem> {
     }
     node.place = Place::START;
     Ok(node)
+}
+
+/// The query of a SQL file without the entries of its header; other comments are a part of it.
+pub(crate) fn body(sql: &str) -> String {
+    let mut body = String::new();
+    let mut lines = sql.strip_prefix('\u{feff}').unwrap_or(sql).split_inclusive('\n');
+    for line in lines.by_ref() {
+        let Some(comment) = line.trim_start().strip_prefix("--") else {
+            body.push_str(line);
+            break;
+        };
+        if !is_entry(comment) {
+            body.push_str(line);
+        }
+    }
+    body.extend(lines);
+    bare(&body).to_owned()
+}
+
+/// A SQL file of these entries, one of which is the `query`.
+pub(crate) fn write(entries: &Map<String, Value>) -> String {
+    let mut header: Vec<(&String, &Value)> = entries.iter().filter(|(key, _)| *key != "query").collect();
+    header.sort_by_key(|(key, _)| ORDER.iter().position(|known| known == key).unwrap_or(ORDER.len()));
+    let mut text = String::new();
+    for (key, value) in header {
+        text.push_str(&format!("-- {key}: {}\n", yaml::in_line(value)));
+    }
+    let query = entries.get("query").and_then(Value::as_str).unwrap_or_default();
+    // The empty line ends the header, whatever the query begins with.
+    text.push_str(&format!("\n{query}\n"));
+    text
 }
 
 fn is_entry(comment: &str) -> bool {

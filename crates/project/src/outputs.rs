@@ -1,10 +1,13 @@
-//! A hook's outputs put into a mapping's file, which stays as it is byte for byte everywhere else.
+//! A hook's outputs, or a part in other words, put into a file, which stays as it is byte for byte everywhere else.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-use super::located::{Content, Node};
+use super::{
+    located::{Content, Node},
+    yaml,
+};
 
 /// The key below the hook.
 const OUTPUTS: &str = "outputs";
@@ -16,7 +19,9 @@ pub enum NotPlaced {
     NotYaml,
     #[error("the hook is not in it")]
     Missing,
-    #[error("what leads to the hook is not written line by line (`key:` and deeper lines)")]
+    #[error("it is not in the file any more")]
+    NoEntry,
+    #[error("what leads to it is not written line by line (`key:` and deeper lines)")]
     NotInLines,
     #[error("something else in it would change")]
     Unsafe,
@@ -66,6 +71,56 @@ pub fn with_outputs(text: &str, path: &str, outputs: &Value) -> Result<String, N
     let found = Node::parse(&placed).map_err(|_| NotPlaced::Unsafe)?.to_json();
     if unescaped(found, path) == Some(expected) { Ok(placed) } else { Err(NotPlaced::Unsafe) }
 }
+
+/// The text of a project's file with the entry `name` of a section in other words, or without it. `entry` is what the
+/// entry shall say, and its lines below the key at an indentation.
+///
+/// # Errors
+/// The file is written in a way that leaves no safe place for it.
+pub(crate) fn with_entry(
+    text: &str,
+    section: &str,
+    name: &str,
+    entry: Option<EntryLines<'_>>,
+) -> Result<String, NotPlaced> {
+    let root = Node::parse(text).map_err(|_| NotPlaced::NotYaml)?;
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let top = root.entry(section).ok_or(NotPlaced::NoEntry)?;
+    if !lines.get(top.place.line - 1).is_some_and(|line| opens_block(line, top.place.column - 1, section)) {
+        return Err(NotPlaced::NotInLines);
+    }
+    let found = top.node.entry(name).ok_or(NotPlaced::NoEntry)?;
+    let (line, indent) = (found.place.line - 1, found.place.column - 1);
+    let begins = lines.get(line).and_then(|line| line.split_at_checked(indent));
+    if !begins.is_some_and(|(before, _)| before.bytes().all(|byte| byte == b' ')) {
+        return Err(NotPlaced::NotInLines);
+    }
+    let range = block(&lines, line, indent);
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let mut placed: String = lines[..range.start].concat();
+    let mut expected = root.to_json();
+    let entries = expected.get_mut(section).and_then(Value::as_object_mut).ok_or(NotPlaced::NoEntry)?;
+    match entry {
+        Some((json, below)) => {
+            let written = format!("{}{}:\n{}", " ".repeat(indent), yaml::key(name), below(indent + 2));
+            placed.push_str(&written.replace('\n', newline));
+            entries.insert(name.to_owned(), json.clone());
+        }
+        None => {
+            entries.shift_remove(name);
+        }
+    }
+    placed.push_str(&lines[range.end..].concat());
+    // Whatever was overlooked above shows here: all else must read as it did.
+    let mut read = Node::parse(&placed).map_err(|_| NotPlaced::Unsafe)?.to_json();
+    if read.get(section).is_some_and(Value::is_null) {
+        read[section] = Value::Object(serde_json::Map::new());
+    }
+    if read == expected { Ok(placed) } else { Err(NotPlaced::Unsafe) }
+}
+
+/// What an entry shall say, and the lines below its key for an indentation.
+pub(crate) type EntryLines<'a> = (&'a Value, &'a dyn Fn(usize) -> String);
 
 /// Outputs as they stand in a mapping's file, each line moved to the right.
 pub fn outputs_yaml(outputs: &Value, indent: usize, newline: &str) -> String {

@@ -49,6 +49,8 @@ pub struct Origin {
     /// The way to the part within its file: `mappings.customers`, or empty if the file is the part.
     pub(crate) prefix: String,
     pub node: Node,
+    /// The paths of texts into which something came from outside that may be a secret.
+    pub(crate) from_outside: Vec<String>,
 }
 
 impl Origin {

@@ -129,6 +129,15 @@ pub(crate) fn has_references(text: &str) -> bool {
     pieces(text).is_ok_and(|pieces| pieces.iter().any(|piece| matches!(piece, Piece::Reference(_))))
 }
 
+/// The environment variables that a text refers to.
+pub(crate) fn variables_of(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = pieces(text).unwrap_or_default();
+    pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Reference(reference) => reference.strip_prefix("env:"),
+        Piece::Text(_) | Piece::Sign => None,
+    })
+}
+
 /// Whether all references in a text are to something outside. What is wrong is told without a word of the text, which
 /// may be a secret.
 ///
@@ -182,6 +191,8 @@ pub(crate) struct Resolver<'a> {
     pub(crate) about: &'a str,
     pub(crate) secrets: &'a mut Secrets,
     pub(crate) problems: &'a mut Problems,
+    /// The paths of texts into which something came from outside that may be a secret.
+    pub(crate) outside: Vec<String>,
 }
 
 impl Resolver<'_> {
@@ -205,7 +216,12 @@ impl Resolver<'_> {
             Content::Text(text) => {
                 if text.contains(REFERENCE) {
                     match self.replaced(text, key) {
-                        Ok(replaced) => *text = replaced,
+                        Ok(replaced) => {
+                            if has_references(text) && !PLAIN.contains(&key) {
+                                self.outside.push(path.to_owned());
+                            }
+                            *text = replaced;
+                        }
                         Err(message) => self.problems.push(Problem::new(file, place, path, message)),
                     }
                 }
@@ -301,7 +317,13 @@ impl Resolver<'_> {
         let plain = seal.open(self.about, sealed)?;
         self.secrets.add(&plain);
         let within = Reach { seal: None, ..self.reach };
-        let mut inner = Resolver { reach: within, about: self.about, secrets: self.secrets, problems: self.problems };
+        let mut inner = Resolver {
+            reach: within,
+            about: self.about,
+            secrets: self.secrets,
+            problems: self.problems,
+            outside: Vec::new(),
+        };
         if plain.contains(REFERENCE) { inner.replaced(&plain, key) } else { Ok(plain) }
     }
 }

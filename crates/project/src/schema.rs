@@ -4,6 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use kit::{Facts, Setting, SettingKind};
 use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,7 +15,8 @@ use super::{
 };
 
 /// The kinds of parts that have a file of their own, or stand below their section in `outflow.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     Source,
     Model,
