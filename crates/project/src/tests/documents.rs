@@ -87,12 +87,13 @@ impl Clock for StoppedClock {
 #[derive(Debug)]
 struct NoTokens;
 
+#[async_trait::async_trait]
 impl TokenStore for NoTokens {
-    fn load(&self) -> std::io::Result<Option<Tokens>> {
+    async fn load(&self) -> std::io::Result<Option<Tokens>> {
         Ok(None)
     }
 
-    fn save(&self, _tokens: &Tokens) -> std::io::Result<()> {
+    async fn save(&self, _tokens: &Tokens) -> std::io::Result<()> {
         Ok(())
     }
 }
