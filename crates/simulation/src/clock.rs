@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 /// Starts on 2024-06-01 and moves as the runtime's clock does.
 #[derive(Debug)]
-pub(crate) struct FakeClock {
+pub struct FakeClock {
     began: Instant,
 }
 
 impl FakeClock {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "it begins at a moment")]
+    pub fn new() -> Self {
         Self { began: Instant::now() }
     }
 }
@@ -28,24 +29,24 @@ impl Clock for FakeClock {
 
 /// Numbers drawn from a seed, shared by all who need chance in a story.
 #[derive(Debug)]
-pub(crate) struct Dice(Mutex<StdRng>);
+pub struct Dice(Mutex<StdRng>);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
     }
 
     /// A number below `limit`, which is at least 1.
-    pub(crate) fn below(&self, limit: u64) -> u64 {
+    pub fn below(&self, limit: u64) -> u64 {
         self.next() % limit.max(1)
     }
 
-    pub(crate) fn range(&self, from: u64, to: u64) -> u64 {
+    pub fn range(&self, from: u64, to: u64) -> u64 {
         from + self.below(to - from + 1)
     }
 
     /// True in `percent` of 100 throws.
-    pub(crate) fn chance(&self, percent: u64) -> bool {
+    pub fn chance(&self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }

@@ -2,6 +2,7 @@
 //! One seed is one story; the same seed tells the same story again.
 
 mod clock;
+mod connectors;
 mod destination;
 mod faults;
 mod properties;
@@ -10,5 +11,7 @@ mod scene;
 mod source;
 mod warehouse;
 
+pub use clock::{Dice, FakeClock};
+pub use connectors::SceneConnectors;
 pub use scenario::{Failure, Summary, run};
 pub use scene::{Gate, Scene, Table, Tool};

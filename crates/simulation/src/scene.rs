@@ -28,6 +28,8 @@ use crate::{
 const FACTS: &str = "
 slug: scene
 name: Scene
+settings:
+  - { key: name, type: text, label: Name }
 actions:
   - slug: record
     name: Record
@@ -119,6 +121,15 @@ impl Table {
         lock(&self.rows).insert(id, (format!("person{id}@example.com"), plan.to_owned()));
     }
 
+    /// What a tool holds that was given all of it: key → payload, as JSON.
+    pub fn payloads(&self) -> BTreeMap<String, String> {
+        let payload = |(id, (email, plan)): (&i64, &(String, String))| {
+            let payload = records::object! { "id" => *id, "email" => email.as_str(), "plan" => plan.as_str() };
+            (id.to_string(), payload.to_json())
+        };
+        lock(&self.rows).iter().map(payload).collect()
+    }
+
     pub fn remove(&self, id: i64) {
         lock(&self.rows).remove(&id);
     }
@@ -157,7 +168,7 @@ impl Table {
 }
 
 #[derive(Debug)]
-struct TableSource(Arc<Table>);
+pub(crate) struct TableSource(pub(crate) Arc<Table>);
 
 #[async_trait]
 impl Source for TableSource {
@@ -224,9 +235,13 @@ impl Tool {
 }
 
 #[derive(Debug)]
-struct ToolDestination {
-    facts: Facts,
-    tool: Arc<Tool>,
+pub(crate) struct ToolDestination {
+    pub(crate) facts: Facts,
+    pub(crate) tool: Arc<Tool>,
+}
+
+pub(crate) fn facts() -> Facts {
+    Facts::parse(FACTS).unwrap_or_else(|error| unreachable!("the facts are right: {error}"))
 }
 
 #[async_trait]
@@ -304,7 +319,7 @@ impl Scene {
 
     /// The same, of these columns.
     pub fn mapping_of(&self, name: &str, columns: &[&str]) -> Mapping {
-        let facts = Facts::parse(FACTS).unwrap_or_else(|error| unreachable!("the facts are right: {error}"));
+        let facts = facts();
         let fields = facts.action("record").map(|action| action.fields.clone()).unwrap_or_default();
         let field = |column: &&str| format!(r#""{column}":{{"@path":"$.properties.{column}"}}"#);
         let program = format!("{{{}}}", columns.iter().map(field).collect::<Vec<_>>().join(","));
