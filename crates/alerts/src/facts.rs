@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use records::{Counts, SyncId};
-use store::{SyncRow, SyncState};
+use store::{SyncState, WatchedSync};
 
 /// One sync that has come to its end, or that a guard holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +16,13 @@ pub struct SyncFacts {
     pub reason: Option<(String, String)>,
     /// Whether it read the model from its beginning to its end, so that its number of records means something.
     pub is_whole: bool,
+    /// It was cut off, and another goes on where it was, which tells how that ends.
+    pub is_taken_over: bool,
 }
 
-impl From<&SyncRow> for SyncFacts {
-    fn from(row: &SyncRow) -> Self {
+impl From<&WatchedSync> for SyncFacts {
+    fn from(watched: &WatchedSync) -> Self {
+        let row = &watched.sync;
         let held = row.held.as_ref().filter(|_| row.state == SyncState::Held);
         let reason = match (held, &row.error) {
             (Some(held), _) => Some((held.code.clone(), held.message.clone())),
@@ -38,7 +41,10 @@ impl From<&SyncRow> for SyncFacts {
             at: row.finished_at.unwrap_or(row.started_at),
             counts: row.counts,
             reason,
-            is_whole: matches!(row.state, SyncState::Done | SyncState::Partly | SyncState::Held),
+            // A replay sends what others have read.
+            is_whole: watched.task != "replay"
+                && matches!(row.state, SyncState::Done | SyncState::Partly | SyncState::Held),
+            is_taken_over: watched.is_taken_over,
         }
     }
 }

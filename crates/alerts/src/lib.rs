@@ -1,6 +1,7 @@
 //! Alerts: rules that find trouble in plain facts, what is told of it and when, and the channels by which people and
 //! programs are told.
 
+mod alerting;
 mod attempt;
 mod channel;
 mod credentials;
@@ -19,6 +20,7 @@ mod verdict;
 mod watcher;
 mod webhook;
 
+pub use alerting::Alerting;
 pub use attempt::{Attempt, End, Sender};
 pub use channel::{
     ChannelForm, EmailForm, KEPT, Security, SlackForm, SmtpForm, WebhookForm, hide_channel, open_channel, seal_channel,

@@ -70,13 +70,13 @@ pub fn judge_syncs(when: &When, syncs: &[SyncFacts], now: Timestamp) -> Vec<(Kin
     verdicts
 }
 
-/// Cancelled and held syncs say nothing of whether syncs fail.
+/// Cancelled and held syncs say nothing of whether syncs fail, nor do those that others go on with.
 fn judge_failed(failed: Failed, syncs: &[SyncFacts]) -> Verdict {
     let is_failure = |sync: &SyncFacts| matches!(sync.state, SyncState::Failed | SyncState::Interrupted);
     let ended = || {
         let says =
             |state| matches!(state, SyncState::Done | SyncState::Partly | SyncState::Failed | SyncState::Interrupted);
-        syncs.iter().filter(move |sync| says(sync.state))
+        syncs.iter().filter(move |sync| says(sync.state) && !sync.is_taken_over)
     };
     let Some(newest) = ended().next() else { return Verdict::Unknown };
     if !is_failure(newest) {

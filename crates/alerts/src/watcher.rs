@@ -15,7 +15,7 @@ use std::{
 
 use jiff::Timestamp;
 use records::{Clock, Random, SyncId};
-use store::{AlertStep, Store, StoreError, Subject, SyncRow};
+use store::{AlertStep, Store, StoreError, Subject, WatchedSync};
 
 use self::{
     open::OpenAlerts,
@@ -115,15 +115,16 @@ impl Watcher {
         let now = self.clock.now();
         let mut since = (looked_up_to - OVERLAP, None);
         let held = self.store.held_syncs().await?;
-        let mut held_by_mapping: BTreeMap<&str, &SyncRow> = BTreeMap::new();
-        held_by_mapping.extend(held.iter().map(|sync| (sync.mapping.as_str(), sync)));
+        let mut held_by_mapping: BTreeMap<&str, &WatchedSync> = BTreeMap::new();
+        held_by_mapping.extend(held.iter().map(|held| (held.sync.mapping.as_str(), held)));
         let mut is_first = true;
         loop {
             let ended = self.store.ended_syncs(since.0, since.1, SYNCS_MAX).await?;
             let mut news: BTreeMap<String, ()> = BTreeMap::new();
             let mut seen_now = Vec::new();
             for sync in &ended {
-                if !self.seen.contains_key(&sync.id) {
+                // One that was seen while it was held is looked at once more.
+                if self.seen.get(&sync.id).is_none_or(|at| *at == Timestamp::MAX) {
                     news.insert(sync.mapping.clone(), ());
                     seen_now.push((sync.id, sync.at));
                     if let Some(last) = self.ended.get_mut(&sync.mapping) {
@@ -132,9 +133,8 @@ impl Watcher {
                 }
             }
             if is_first {
-                for sync in held.iter().filter(|sync| !self.seen.contains_key(&sync.id)) {
+                for WatchedSync { sync, .. } in held.iter().filter(|held| !self.seen.contains_key(&held.sync.id)) {
                     news.insert(sync.mapping.clone(), ());
-                    // It ends later, and is looked at once more then.
                     seen_now.push((sync.id, Timestamp::MAX));
                 }
             }
@@ -162,7 +162,7 @@ impl Watcher {
         }
         self.store.move_alert_watch(&self.name, now).await?;
         let oldest = now - OVERLAP * 2;
-        let still_held: Vec<SyncId> = held.iter().map(|sync| sync.id).collect();
+        let still_held: Vec<SyncId> = held.iter().map(|held| held.sync.id).collect();
         self.seen.retain(|id, at| match *at == Timestamp::MAX {
             true => still_held.contains(id),
             false => *at >= oldest,
@@ -232,7 +232,7 @@ impl Watcher {
         &mut self,
         mappings: &WatchedMappings,
         names: &[String],
-        held: &BTreeMap<&str, &SyncRow>,
+        held: &BTreeMap<&str, &WatchedSync>,
         now: Timestamp,
         steps: &mut Vec<AlertStep>,
     ) -> Result<(), StoreError> {
@@ -256,10 +256,15 @@ impl Watcher {
     }
 
     /// The syncs that rules judge a mapping by, newest first.
-    async fn syncs(&self, mapping: &str, needs: Needs, held: Option<&SyncRow>) -> Result<Vec<SyncFacts>, StoreError> {
+    async fn syncs(
+        &self,
+        mapping: &str,
+        needs: Needs,
+        held: Option<&WatchedSync>,
+    ) -> Result<Vec<SyncFacts>, StoreError> {
         let rows = self.store.finished_syncs(mapping, needs.count, needs.since, WINDOW_SYNCS_MAX).await?;
         // One that is held while a newer one has ended was given up.
-        let held = held.filter(|held| rows.first().is_none_or(|newest| newest.started_at < held.started_at));
+        let held = held.filter(|held| rows.first().is_none_or(|newest| newest.sync.started_at < held.sync.started_at));
         Ok(held.into_iter().chain(&rows).map(SyncFacts::from).collect())
     }
 
@@ -301,7 +306,7 @@ impl Watcher {
     /// A sync that is held no longer goes on, and has not ended yet.
     async fn look_at_released(
         &mut self,
-        held: &BTreeMap<&str, &SyncRow>,
+        held: &BTreeMap<&str, &WatchedSync>,
         steps: &mut Vec<AlertStep>,
     ) -> Result<(), StoreError> {
         if self.rules.is_loaded() && !self.rules.any(|when| when.held) {
@@ -341,7 +346,7 @@ impl Watcher {
                         Some(ended) => *ended,
                         None => {
                             let last = self.store.finished_syncs(name, 1, None, 1).await?.pop();
-                            let ended = last.and_then(|sync| sync.finished_at);
+                            let ended = last.and_then(|last| last.sync.finished_at);
                             self.ended.insert(name.clone(), ended);
                             ended
                         }

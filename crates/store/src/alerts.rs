@@ -24,7 +24,7 @@ pub use self::{
     events::{AlertChange, AlertEventFilter, AlertEventRow},
     rules::AlertRuleRow,
     steps::{AlertStep, NewAlert},
-    watch::EndedSync,
+    watch::{DueStand, EndedSync, MappingPlace, WatchedSync},
 };
 use crate::{
     Author, Store, StoreError, audit,

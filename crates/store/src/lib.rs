@@ -32,8 +32,8 @@ mod users;
 
 pub use alerts::{
     AlertChange, AlertError, AlertEventFilter, AlertEventRow, AlertFilter, AlertRow, AlertRuleRow, AlertStep,
-    ChannelRow, ColumnChangeRow, DispatchEnd, DispatchFilter, DispatchRow, DispatchState, EndedSync, ModelColumn,
-    NewAlert, Subject,
+    ChannelRow, ColumnChangeRow, DispatchEnd, DispatchFilter, DispatchRow, DispatchState, DueStand, EndedSync,
+    MappingPlace, ModelColumn, NewAlert, Subject, WatchedSync,
 };
 pub use audit::{Actor, AuditEntry, AuditFilter, Author};
 pub use backup::{BackupError, BackupOptions, Manifest, ManifestEntry, Restored, Target};

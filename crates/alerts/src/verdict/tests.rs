@@ -22,7 +22,15 @@ fn at(minute: i64) -> Timestamp {
 
 fn sync(minute: i64, state: SyncState, counts: Counts) -> SyncFacts {
     let is_whole = matches!(state, SyncState::Done | SyncState::Partly | SyncState::Held);
-    SyncFacts { id: SyncId::new(at(minute), &Seven), state, at: at(minute), counts, reason: None, is_whole }
+    SyncFacts {
+        id: SyncId::new(at(minute), &Seven),
+        state,
+        at: at(minute),
+        counts,
+        reason: None,
+        is_whole,
+        is_taken_over: false,
+    }
 }
 
 fn because(mut sync: SyncFacts, code: &str, message: &str) -> SyncFacts {
@@ -65,6 +73,9 @@ fn a_failure_is_trouble_until_a_sync_comes_to_its_end() {
     assert_eq!(judged(rule(), &[failed()]), "trouble: the sync failed: the tool did not answer");
     let interrupted = sync(-1, SyncState::Interrupted, Counts::default());
     assert!(judged(rule(), &[interrupted]).starts_with("trouble: the sync failed: its process ended"));
+    // Another goes on where it was cut off.
+    let taken_over = SyncFacts { is_taken_over: true, ..sync(-1, SyncState::Interrupted, Counts::default()) };
+    assert_eq!(judged(rule(), &[taken_over]), "unknown");
     for state in [SyncState::Done, SyncState::Partly] {
         let syncs = [sync(-1, state, Counts::default()), failed()];
         assert_eq!(judged(rule(), &syncs), "fine: a sync came to its end again");

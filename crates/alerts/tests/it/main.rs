@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to fail there")]
 
+mod alerting;
 mod dispatching;
 mod email;
 mod scene;

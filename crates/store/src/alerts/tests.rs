@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    AuditFilter, Keyring, SyncState,
+    AuditFilter, Cause, Change, DueRow, Edit, Keyring, NewRun, ResourceKind, SyncState, Task, Through,
     testing::{Counting, HandClock, author, new_sync, on_both_databases, second, sync_id},
 };
 
@@ -30,6 +30,7 @@ on_both_databases!(
     one_watches_and_goes_on_where_the_one_before_stopped,
     a_clock_that_was_set_back_stops_no_watch,
     syncs_are_found_by_their_end,
+    mappings_are_found_with_what_they_use_and_when_they_are_due,
     columns_are_noted_and_their_changes_kept,
     old_alerts_are_forgotten_with_all_that_hangs_on_them,
 );
@@ -450,7 +451,7 @@ async fn syncs_are_found_by_their_end(store: Store, clock: Arc<HandClock>) {
         clock.set(2_000 + number);
         store.set_state(sync_id(number), state).await.unwrap();
     }
-    let ids = |rows: Vec<crate::SyncRow>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    let ids = |rows: Vec<WatchedSync>| rows.iter().map(|row| row.sync.id).collect::<Vec<_>>();
     let ended = async |seconds, after, limit| {
         let ended = store.ended_syncs(second(seconds), after, limit).await.unwrap();
         ended.iter().map(|sync| sync.id).collect::<Vec<_>>()
@@ -466,6 +467,75 @@ async fn syncs_are_found_by_their_end(store: Store, clock: Arc<HandClock>) {
     assert_eq!(of(1, Some(1_001), 10).await, [sync_id(5), sync_id(4), sync_id(1)]);
     assert_eq!(of(2, Some(1_005), 10).await, [sync_id(5), sync_id(4)]);
     assert_eq!(of(1, Some(1_001), 2).await, [sync_id(5), sync_id(4)]);
+}
+
+async fn mappings_are_found_with_what_they_use_and_when_they_are_due(store: Store, clock: Arc<HandClock>) {
+    let define = |kind, name: &str, document: Value| Edit::new(kind, name, Change::Create(document));
+    let edits = [
+        define(ResourceKind::Source, "shop", json!({ "type": "postgres" })),
+        define(ResourceKind::Model, "customers", json!({ "source": "shop", "key": "id", "query": "select 1" })),
+        define(ResourceKind::Destination, "crm", json!({ "type": "http" })),
+        define(ResourceKind::Destination, "old", json!({ "type": "http", "enabled": false })),
+        define(ResourceKind::Mapping, "people", json!({ "model": "customers", "destination": "crm" })),
+        define(ResourceKind::Mapping, "past", json!({ "model": "customers", "destination": "old" })),
+    ];
+    store.edit_resources(&edits, Through::Api, &author("anna")).await.unwrap();
+    let place = |name: &str, destination: &str, enabled| MappingPlace {
+        name: name.to_owned(),
+        model: "customers".to_owned(),
+        destination: destination.to_owned(),
+        source: "shop".to_owned(),
+        enabled,
+        updated_at: second(1_000),
+    };
+    assert_eq!(store.mapping_places().await.unwrap(), [place("past", "old", false), place("people", "crm", true)]);
+
+    let due = |mapping: &str, enabled, next: i64| DueRow {
+        mapping: mapping.to_owned(),
+        model: "customers".to_owned(),
+        schedule: "{}".to_owned(),
+        enabled,
+        next_due_at: Some(second(next)),
+        last_due_at: None,
+        reason: Cause::Schedule,
+        waits: false,
+        consumed: "{}".to_owned(),
+        revision: 0,
+    };
+    store.set_due(&due("people", true, 2_000), &[]).await.unwrap();
+    store.set_due(&due("past", false, 2_000), &[]).await.unwrap();
+    clock.set(1_500);
+    let stand = DueStand {
+        mapping: "people".to_owned(),
+        next_due_at: Some(second(2_000)),
+        queued_since: None,
+        running_since: None,
+    };
+    assert_eq!(store.due_stands().await.unwrap(), std::slice::from_ref(&stand));
+    let run = NewRun {
+        id: sync_id(1),
+        mapping: "people".to_owned(),
+        mapping_version: Some(1),
+        model: "customers".to_owned(),
+        source: "shop".to_owned(),
+        destination: "crm".to_owned(),
+        task: Task::Sync,
+        confirmed: false,
+        cause: Cause::Schedule,
+        trigger: "schedule".to_owned(),
+        requested_by: None,
+        due_at: second(1_400),
+        extracts_max: 1,
+        key: None,
+    };
+    store.enqueue(&run).await.unwrap();
+    let queued = DueStand { queued_since: Some(second(1_400)), ..stand.clone() };
+    assert_eq!(store.due_stands().await.unwrap(), [queued]);
+    store.set_state(sync_id(1), SyncState::Loading).await.unwrap();
+    let running = DueStand { running_since: Some(second(1_400)), ..stand.clone() };
+    assert_eq!(store.due_stands().await.unwrap(), [running]);
+    store.set_state(sync_id(1), SyncState::Done).await.unwrap();
+    assert_eq!(store.due_stands().await.unwrap(), [stand]);
 }
 
 async fn columns_are_noted_and_their_changes_kept(store: Store, clock: Arc<HandClock>) {

@@ -11,6 +11,42 @@ use crate::{
     syncs::sync_row,
 };
 
+/// A mapping as it is defined now, and since when it may start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingPlace {
+    pub name: String,
+    pub model: String,
+    pub destination: String,
+    /// Empty if its model is not there.
+    pub source: String,
+    /// Whether it, its model and its destination are.
+    pub enabled: bool,
+    /// When it was last made or changed, which switching it on is too.
+    pub updated_at: Timestamp,
+}
+
+/// How a mapping stands to its schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueStand {
+    pub mapping: String,
+    /// When it is due, if it has not been put into the queue for that.
+    pub next_due_at: Option<Timestamp>,
+    /// When the sync that waits in the queue was due.
+    pub queued_since: Option<Timestamp>,
+    /// When the sync that runs was due.
+    pub running_since: Option<Timestamp>,
+}
+
+/// A sync with what tells what it was for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchedSync {
+    pub sync: SyncRow,
+    /// The word of its task.
+    pub task: String,
+    /// It was cut off, and another goes on where it was.
+    pub is_taken_over: bool,
+}
+
 /// A sync that has come to its end, whichever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedSync {
@@ -83,14 +119,64 @@ impl Store {
         rows.iter().map(ended).collect()
     }
 
+    /// All mappings, with what they use, by name.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub async fn mapping_places(&self) -> Result<Vec<MappingPlace>, StoreError> {
+        let sql = "SELECT mappings.name, mappings.ref_model, mappings.ref_destination, mappings.enabled, \
+             mappings.updated_at, models.ref_source AS source, models.enabled AS model_enabled, \
+             destinations.enabled AS destination_enabled FROM resources AS mappings \
+             LEFT JOIN resources AS models ON models.kind = 'model' AND models.name = mappings.ref_model \
+             LEFT JOIN resources AS destinations ON destinations.kind = 'destination' \
+              AND destinations.name = mappings.ref_destination \
+             WHERE mappings.kind = 'mapping' ORDER BY mappings.name";
+        let rows = self.read().await?.rows("list mappings and what they use", sql, args![]).await?;
+        let place = |row: &Row| {
+            let is_on = |column| Ok::<_, StoreError>(row.optional_integer(column)? == Some(1));
+            Ok(MappingPlace {
+                name: row.text("name")?,
+                model: row.optional_text("ref_model")?.unwrap_or_default(),
+                destination: row.optional_text("ref_destination")?.unwrap_or_default(),
+                source: row.optional_text("source")?.unwrap_or_default(),
+                enabled: row.flag("enabled")? && is_on("model_enabled")? && is_on("destination_enabled")?,
+                updated_at: row.time("updated_at")?,
+            })
+        };
+        rows.iter().map(place).collect()
+    }
+
+    /// How all mappings stand to their schedules, by name.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub async fn due_stands(&self) -> Result<Vec<DueStand>, StoreError> {
+        let sql = "SELECT due.mapping, due.next_due_at, \
+             (SELECT min(queued.due_at) FROM syncs AS queued \
+              WHERE queued.mapping = due.mapping AND queued.state = 'queued') AS queued_since, \
+             (SELECT min(running.due_at) FROM syncs AS running WHERE running.mapping = due.mapping \
+              AND running.finished_at IS NULL AND running.state NOT IN ('queued', 'held')) AS running_since \
+             FROM due WHERE due.enabled = 1 ORDER BY due.mapping";
+        let rows = self.read().await?.rows("list how mappings stand to their schedules", sql, args![]).await?;
+        let stand = |row: &Row| {
+            Ok(DueStand {
+                mapping: row.text("mapping")?,
+                next_due_at: row.optional_time("next_due_at")?,
+                queued_since: row.optional_time("queued_since")?,
+                running_since: row.optional_time("running_since")?,
+            })
+        };
+        rows.iter().map(stand).collect()
+    }
+
     /// The syncs that guards hold.
     ///
     /// # Errors
     /// The statement fails.
-    pub async fn held_syncs(&self) -> Result<Vec<SyncRow>, StoreError> {
+    pub async fn held_syncs(&self) -> Result<Vec<WatchedSync>, StoreError> {
         let sql = "SELECT * FROM syncs WHERE state = 'held' ORDER BY mapping, id";
         let rows = self.read().await?.rows("list held syncs", sql, args![]).await?;
-        rows.iter().map(sync_row).collect()
+        rows.iter().map(watched_sync).collect()
     }
 
     /// The newest syncs of a mapping that have ended, newest first: the last `count`, and all that began after
@@ -104,7 +190,7 @@ impl Store {
         count: u32,
         since: Option<Timestamp>,
         limit: u32,
-    ) -> Result<Vec<SyncRow>, StoreError> {
+    ) -> Result<Vec<WatchedSync>, StoreError> {
         let list = "SELECT * FROM syncs WHERE mapping = $1 AND finished_at IS NOT NULL AND started_at >= $2 \
              ORDER BY started_at DESC, id DESC LIMIT $3";
         let mut connection = self.read().await?;
@@ -115,6 +201,14 @@ impl Store {
         if rows.len() < count as usize {
             rows = connection.rows("list finished syncs", list, args![mapping, Timestamp::MIN, count]).await?;
         }
-        rows.iter().map(sync_row).collect()
+        rows.iter().map(watched_sync).collect()
     }
+}
+
+fn watched_sync(row: &Row) -> Result<WatchedSync, StoreError> {
+    Ok(WatchedSync {
+        sync: sync_row(row)?,
+        task: row.text("kind")?,
+        is_taken_over: row.optional_text("successor")?.is_some(),
+    })
 }
