@@ -459,6 +459,11 @@ impl ChangeChunk {
         }
     }
 
+    /// The fingerprint of its new values; 0 for a record that is to be deleted.
+    pub fn fingerprint(&self, row: usize) -> u64 {
+        self.fingerprints.value(row)
+    }
+
     pub fn key_hash(&self, row: usize) -> KeyHash {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(self.hashes.value(row));

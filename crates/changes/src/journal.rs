@@ -71,7 +71,8 @@ impl JournalEntries {
         self.codes.iter().find(|(_, changes)| changes.contains(change)).map(|(code, _)| *code)
     }
 
-    fn note(&mut self, change: u64, code: u8) {
+    /// Notes what became of a change, in place of what was known of it.
+    pub fn note(&mut self, change: u64, code: u8) {
         for (other, changes) in &mut self.codes {
             if *other != code {
                 changes.remove(change);

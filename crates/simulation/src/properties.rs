@@ -1,6 +1,6 @@
 //! What must always hold (the design's section 2), stated over one story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync::{Ending, SyncReport};
 
@@ -21,6 +21,8 @@ pub(crate) struct Story<'a> {
     pub checkpoint: Remembered,
     /// The mapping mirrors: what the checkpoint holds and the destination holds are the same set.
     pub mirror: bool,
+    /// Records that were given up: the checkpoint took them as they are, the destination did not.
+    pub claimed: &'a BTreeSet<String>,
 }
 
 /// Holds after every sync, whatever went wrong in it.
@@ -84,7 +86,8 @@ fn nothing_sent_unless_loaded(story: &Story<'_>) -> Result<(), String> {
 /// No false success: what the checkpoint holds, the destination holds, but for what it took unheard.
 fn checkpoint_is_true(story: &Story<'_>) -> Result<(), String> {
     for (key, columns) in &story.checkpoint {
-        let Some(columns) = columns.as_ref().filter(|_| !story.truth.unanswered.contains(key)) else { continue };
+        let unknown = story.truth.unanswered.contains(key) || story.claimed.contains(key);
+        let Some(columns) = columns.as_ref().filter(|_| !unknown) else { continue };
         let Some(held) = story.truth.records.get(key) else {
             return Err(format!("the checkpoint has `{key}`, the destination does not"));
         };
@@ -98,7 +101,8 @@ fn checkpoint_is_true(story: &Story<'_>) -> Result<(), String> {
         }
     }
     for key in story.truth.records.keys() {
-        if !story.checkpoint.contains_key(key) && !story.truth.unanswered.contains(key) {
+        let unknown = story.truth.unanswered.contains(key) || story.claimed.contains(key);
+        if !story.checkpoint.contains_key(key) && !unknown {
             return Err(format!("the destination has `{key}`, and nothing remembers it"));
         }
     }
@@ -119,7 +123,7 @@ fn resent_at_most_what_was_in_flight(story: &Story<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn payload(id: i64, row: &Row, edited: bool) -> String {
+pub(crate) fn payload(id: i64, row: &Row, edited: bool) -> String {
     let text = |text: &str| records::Value::from(text).to_json();
     let plan = row.plan.as_deref().map_or("null".to_owned(), text);
     let score = records::Value::Float(row.score).to_json();
@@ -131,12 +135,13 @@ fn payload(id: i64, row: &Row, edited: bool) -> String {
     )
 }
 
-/// No loss: the faults are over, so the destination is level with the model, and a further sync finds nothing but
-/// what the destination never takes.
+/// No loss: the faults are over and what was given up was tried again, so the destination is level with the model, and
+/// a further sync finds nothing but what the destination never takes, if that was not given up. What is given up in
+/// the end is of that kind, or a deletion whose values are not kept any more.
 pub(crate) fn at_the_end(
     report: &SyncReport,
-    truth: &Truth,
-    warehouse: &Warehouse,
+    (truth, warehouse): (&Truth, &Warehouse),
+    given_up: &BTreeSet<String>,
     condition: bool,
     edited: bool,
 ) -> Result<(), String> {
@@ -158,7 +163,7 @@ pub(crate) fn at_the_end(
     }
     if !condition {
         for key in truth.records.keys() {
-            if key.parse().is_ok_and(|id: i64| !warehouse.rows.contains_key(&id)) {
+            if key.parse().is_ok_and(|id: i64| !warehouse.rows.contains_key(&id)) && !given_up.contains(key) {
                 return Err(format!("in the end `{key}` is there still"));
             }
         }

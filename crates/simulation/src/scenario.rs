@@ -1,7 +1,7 @@
 //! One story: syncs under faults, with the truth on both sides checked after each.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -12,7 +12,7 @@ use mapping::{Condition, DeletedValues, Fields, Program, SyncMode};
 use records::{SyncId, Value};
 use store::Store;
 use sync::{
-    Choice, Connection, Ending, Engine, Guards, Mapping, Model, PlanOptions, Request, Settings, SyncOptions,
+    Choice, Connection, Ending, Engine, GiveUp, Guards, Mapping, Model, PlanOptions, Request, Settings, SyncOptions,
     SyncReport, Unobserved,
 };
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct Summary {
     /// Held syncs that a person let go on.
     pub released: u64,
     pub delivered: u64,
+    /// Records that a mapping's policy gave up.
+    pub given_up: u64,
     /// Changes that the destination took more than once.
     pub taken_again: u64,
     /// Changes whose fate a job told after a crash.
@@ -118,6 +120,11 @@ struct World {
     jobs: bool,
     edited: bool,
     forgotten: BTreeSet<String>,
+    give_up: Option<GiveUp>,
+    /// Records that were given up and not taken since: the checkpoint has them, the destination does not.
+    claimed: BTreeSet<String>,
+    /// How many syncs have begun while this would be sent of a record.
+    syncs_with: BTreeMap<(String, String), u32>,
     summary: Summary,
 }
 
@@ -145,8 +152,15 @@ async fn tell(seed: u64, folder: &Path, fate: Arc<Fate>) -> Result<Summary, Stri
         settings,
         edited: false,
         forgotten: BTreeSet::new(),
+        give_up: None,
+        claimed: BTreeSet::new(),
+        syncs_with: BTreeMap::new(),
         summary: Summary::default(),
     };
+    if world.dice.chance(30) {
+        let syncs = u32::try_from(world.dice.range(2, 3)).unwrap_or(2);
+        world.give_up = Some(GiveUp { after_syncs: Some(syncs), after_days: None });
+    }
     for round in 0..world.dice.range(2, 6) {
         lock(&world.warehouse).live(&world.dice);
         if world.dice.chance(8) {
@@ -240,6 +254,7 @@ impl World {
             records_max: None,
             bytes_max: None,
             retry: RetrySettings { attempts_max: 3, elapsed_max: Duration::from_secs(120), ..RetrySettings::default() },
+            give_up: self.give_up,
         }))
     }
 
@@ -277,6 +292,7 @@ impl World {
         let troubled = faults.crash_at_step.is_some() || faults.disk_full_at_step.is_some();
         let cancel = self.fate.arm(faults);
         lock(&self.truth).recent.clear();
+        self.count_syncs();
         let before = lock(&self.truth).clone();
         let mapping = self.mapping()?;
         let engine = self.engine();
@@ -320,14 +336,58 @@ impl World {
             truth.unanswered.extend(recent);
         }
         let truth = lock(&self.truth).clone();
+        self.see_given_up(&report).await?;
         properties::after_sync(&Story {
             report: &report,
             before: &before,
             truth: &truth,
             checkpoint: self.checkpoint()?,
             mirror: !self.condition,
+            claimed: &self.claimed,
         })?;
         Ok(Some(report))
+    }
+
+    /// What would be sent of a record now.
+    fn now(&self, key: &str) -> String {
+        let row = key.parse().ok().and_then(|id: i64| Some((id, lock(&self.warehouse).rows.get(&id)?.clone())));
+        row.map_or("gone".to_owned(), |(id, row)| properties::payload(id, &row, self.edited))
+    }
+
+    fn count_syncs(&mut self) {
+        let there: Vec<String> = lock(&self.warehouse).rows.keys().map(i64::to_string).collect();
+        let known = self.syncs_with.keys().map(|(key, _)| key.clone());
+        for key in known.chain(there).collect::<BTreeSet<String>>() {
+            let now = self.now(&key);
+            *self.syncs_with.entry((key, now)).or_default() += 1;
+        }
+    }
+
+    /// The records that are not tried any more.
+    async fn given_up(&self) -> Result<BTreeSet<String>, String> {
+        let records = self.engine().given_up("customers", None, u32::MAX).await.map_err(|problem| problem.message)?;
+        Ok(records.into_iter().map(|record| record.key).collect())
+    }
+
+    /// No record is given up before the mapping's policy says so, and none without one.
+    async fn see_given_up(&mut self, report: &SyncReport) -> Result<(), String> {
+        let Some(sync) = report.sync else { return Ok(()) };
+        for key in &lock(&self.truth).recent {
+            self.claimed.remove(key);
+        }
+        self.claimed.extend(self.given_up().await?);
+        let failures = self.store.failures(sync, u32::MAX, 0).await.map_err(|error| error.to_string())?;
+        for failure in failures.iter().filter(|failure| failure.given_up) {
+            self.summary.given_up += 1;
+            self.claimed.insert(failure.key.clone());
+            let so = (failure.key.clone(), self.now(&failure.key));
+            let syncs = self.syncs_with.get(&so).copied().unwrap_or(0);
+            let after = self.give_up.and_then(|policy| policy.after_syncs).unwrap_or(u32::MAX);
+            if syncs < after {
+                return Err(format!("`{}` was given up after {syncs} of {after} syncs", failure.key));
+            }
+        }
+        Ok(())
     }
 
     /// A plan says what a sync would do, and changes nothing here or there.
@@ -401,24 +461,43 @@ impl World {
                 }
             };
         }
+        if self.dice.chance(30) {
+            return self.retry_given_up().await;
+        }
         let last = self.store.last_sync("customers").await.map_err(|error| error.to_string())?;
         if let Some(row) = last.filter(|row| row.state != store::SyncState::Held) {
             self.fate.tell(format!("replay of {}", row.id));
+            self.count_syncs();
             // What is sent again may differ from what the destination holds until it is delivered.
             let request = Request::new(self.mapping()?, SyncOptions::default(), &CancellationToken::new());
             let replayed = engine.replay(&request, row.id, self.dice.chance(50), &Unobserved).await;
-            if let Err(problem) = replayed
-                && problem.code != "change_set_gone"
-            {
-                return Err(format!("replay: {}", problem.message));
+            match replayed {
+                Ok(report) => self.see_given_up(&report).await?,
+                Err(problem) if problem.code == "change_set_gone" => {}
+                Err(problem) => return Err(format!("replay: {}", problem.message)),
             }
         }
         Ok(())
     }
 
+    /// A person has records tried again that were given up.
+    async fn retry_given_up(&mut self) -> Result<(), String> {
+        let given_up = self.given_up().await?;
+        self.fate.tell(format!("{given_up:?} are tried again"));
+        self.count_syncs();
+        let request = Request::new(self.mapping()?, SyncOptions::default(), &CancellationToken::new());
+        let report = self.engine().retry_given_up(&request, &[], &Unobserved).await;
+        let report = report.map_err(|problem| format!("retry: {}", problem.message))?;
+        self.see_given_up(&report).await
+    }
+
     /// The faults are over: a few syncs must bring the destination level with the model.
     async fn settle(&mut self) -> Result<(), String> {
         lock(&self.warehouse).heal();
+        if self.give_up.is_some() {
+            self.fate.arm(Faults::default());
+            self.retry_given_up().await?;
+        }
         for round in 0..3 {
             self.fate.tell(format!("settling {round}"));
             let report = self.sync(Faults::default(), true).await?.ok_or("a sync has no report")?;
@@ -431,6 +510,8 @@ impl World {
         truth.records.retain(|key, _| !self.forgotten.contains(key) || self.warehouse_has(key));
         self.summary.collected += truth.collected;
         self.summary.taken_again += truth.taken.values().map(|times| times - 1).sum::<u64>();
-        properties::at_the_end(&report, &truth, &lock(&self.warehouse), self.condition, self.edited)
+        let given_up = self.given_up().await?;
+        let sides = (&truth, &*lock(&self.warehouse));
+        properties::at_the_end(&report, sides, &given_up, self.condition, self.edited)
     }
 }

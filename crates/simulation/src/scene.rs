@@ -228,9 +228,14 @@ impl Tool {
         };
     }
 
-    /// Tells the record with this key to come again.
-    pub fn be_busy_for(&self, key: &str) {
-        lock(&self.busy).insert(key.to_owned());
+    /// Tells the record with this key to come again from now on, or takes it.
+    pub fn be_busy_for(&self, key: &str, busy: bool) {
+        let mut all = lock(&self.busy);
+        if busy {
+            all.insert(key.to_owned())
+        } else {
+            all.remove(key)
+        };
     }
 }
 
@@ -353,6 +358,7 @@ impl Scene {
             records_max: None,
             bytes_max: None,
             retry: RetrySettings { attempts_max: 2, elapsed_max: Duration::from_secs(5), ..RetrySettings::default() },
+            give_up: None,
         }
     }
 }

@@ -290,6 +290,18 @@ impl Store {
     }
 
     /// The first argument is the limit.
+    /// Forgets all syncs of a mapping, with their failures and journals.
+    ///
+    /// # Errors
+    /// A statement fails.
+    pub async fn forget_syncs_of(&self, mapping: &str) -> Result<(), StoreError> {
+        let mut connection = self.write().await?;
+        let journals = "DELETE FROM journal_parts WHERE sync IN (SELECT id FROM syncs WHERE mapping = $1)";
+        connection.execute("forget journals", journals, args![mapping]).await?;
+        connection.execute("forget syncs", "DELETE FROM syncs WHERE mapping = $1", args![mapping]).await?;
+        Ok(())
+    }
+
     async fn select_syncs(&self, condition: &'static str, args: &[Arg]) -> Result<Vec<SyncRow>, StoreError> {
         let sql = format!("SELECT * FROM syncs WHERE {condition} ORDER BY started_at DESC, id DESC LIMIT $1");
         let rows = self.read().await?.rows("list syncs", AssertSqlSafe(sql), args).await?;

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use changes::{Bits, ChangeSet, Checkpoint, Journal, JournalEntries};
-use records::{OutcomeKind, SyncId};
+use records::SyncId;
 use store::{CheckpointRow, HistoryRow, HistoryWriter, SyncError, SyncRow, SyncState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine, FailureCount, Mapping, News, Observer, Problem,
     blocking::blocking,
-    load::{SKIPPED, code, count},
+    codes::{count, outcome, taken_and_doubtful},
+    journal::FileJournal,
     places,
     problem::chain,
-    sending::SENDING,
 };
 
 /// Syncs whose change set is kept for a replay, per mapping.
@@ -70,6 +70,7 @@ impl Engine {
         let count = |group: store::FailureGroup| FailureCount {
             outcome: group.outcome,
             code: group.code,
+            given_up: group.given_up,
             message: group.message,
             records: group.count,
             key: group.key,
@@ -123,22 +124,20 @@ impl Engine {
             None => (SyncState::Interrupted, "cut off before anything was sent"),
             Some((change_set, mut entries)) => {
                 if let Some(to) = to {
-                    let (jobs, journal) = (places::jobs(&folder), places::journal(&folder));
-                    entries = self.collect_jobs(to, (&jobs, &journal), entries, cancel, observer).await?;
+                    let journal = FileJournal::open(&folder, self.steps.clone()).await?;
+                    entries =
+                        self.collect_jobs(to, (&places::jobs(&folder), &journal), entries, cancel, observer).await?;
+                    self.take_off_recovered(to.0, &change_set, &entries).await?;
                 }
                 for (code, changes) in entries.iter() {
                     count(&mut counts, code, changes.len());
                 }
-                // What was announced and has no outcome was in flight when the process ended.
-                let mut doubtful = entries.with(code(OutcomeKind::InDoubt));
-                doubtful.union_with(&entries.with(SENDING));
-                let mut taken = entries.with(code(OutcomeKind::Delivered));
-                taken.union_with(&entries.with(SKIPPED));
+                let settled = taken_and_doubtful(&entries);
                 let checkpoint = self.open_checkpoint(&row.mapping).await?;
                 if !checkpoint.has_committed(row.id) {
                     self.retell(row, &change_set, entries).await?;
                 }
-                self.commit(&row.mapping, row.id, checkpoint, change_set, (taken, doubtful)).await?;
+                self.commit(&row.mapping, row.id, checkpoint, change_set, settled).await?;
                 (SyncState::Interrupted, "cut off while sending; what was delivered counts, the rest is pending")
             }
         };
@@ -203,13 +202,7 @@ fn retell(
     for chunk in change_set.chunks(0).map_err(|error| chain(&error))? {
         let chunk = chunk.map_err(|error| chain(&error))?;
         for row in 0..chunk.len() {
-            let outcome = match entries.code(chunk.index(row)) {
-                Some(0) => OutcomeKind::Delivered,
-                Some(1) => OutcomeKind::Rejected,
-                Some(2) => OutcomeKind::Retry,
-                Some(3 | SENDING) => OutcomeKind::InDoubt,
-                _ => continue,
-            };
+            let Some(outcome) = entries.code(chunk.index(row)).and_then(outcome) else { continue };
             let told = HistoryRow {
                 key: chunk.key(row).to_owned(),
                 operation: chunk.operation(row),

@@ -6,6 +6,8 @@ use kit::{Destination, Source, Wire};
 use mapping::{Columns, Condition, DeletedValues, Fields, Program, SyncMode};
 use records::Operation;
 
+use crate::GiveUp;
+
 /// A SQL query on one source, with its primary key.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -137,6 +139,8 @@ pub struct Mapping {
     pub records_max: Option<usize>,
     pub bytes_max: Option<usize>,
     pub retry: kit::RetrySettings,
+    /// None: what fails is tried with every sync.
+    pub give_up: Option<GiveUp>,
 }
 
 impl Mapping {

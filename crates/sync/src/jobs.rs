@@ -1,78 +1,38 @@
 //! Jobs that work on at a destination after it answered: noted beside the journal before they begin, so that a sync
 //! that is cut off does not lose their results.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use changes::{Journal, JournalEntries};
+use changes::JournalEntries;
 use kit::{DeliveryError, Job, JobLog};
 use records::{Outcome, OutcomeKind, SyncId, Value};
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, Engine, Mapping, News, Observer, Problem, blocking::blocking, load::code, problem::chain,
-    sending::SENDING,
+    Connection, Engine, LoadJournal, Mapping, News, Observer, Problem,
+    blocking::blocking,
+    codes::{SENDING, code},
+    journal::{NotedJob, noted_jobs},
+    problem::chain,
 };
 
-/// One line of the file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Noted {
-    token: String,
-    /// The places of its records in the change set, in the order of their batch.
-    records: Vec<u64>,
-}
-
-/// The file of a sync's jobs: a line of JSON each.
+/// Notes jobs in the journal of their load.
 #[derive(Debug)]
-pub(crate) struct JobFile {
-    path: PathBuf,
-}
-
-impl JobFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
-    }
-}
+pub(crate) struct JobNotes(pub(crate) Arc<dyn LoadJournal>);
 
 #[async_trait]
-impl JobLog for JobFile {
+impl JobLog for JobNotes {
     async fn started(&self, records: &[u64], token: &str) -> Result<(), String> {
-        let noted = Noted { token: token.to_owned(), records: records.to_vec() };
-        let path = self.path.clone();
-        let written = blocking(move || append(&path, &noted)).await;
-        written.map_err(|problem| problem.message)?.map_err(|error| format!("`{}`: {error}", self.path.display()))
+        self.0.note_job(records, token).await.map_err(|problem| problem.message)
     }
 }
 
-fn append(path: &Path, noted: &Noted) -> io::Result<()> {
-    let mut line = serde_json::to_string(noted)?;
-    line.push('\n');
-    let is_new = !path.exists();
-    let mut file = File::options().create(true).append(true).open(path)?;
-    file.write_all(line.as_bytes())?;
-    file.sync_data()?;
-    match path.parent().filter(|_| is_new) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-/// The jobs of which some record has no outcome yet. A torn last line is a job that never began.
-fn unread(path: &Path, entries: &JournalEntries) -> io::Result<Vec<Noted>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let noted = text.lines().filter_map(|line| serde_json::from_str::<Noted>(line).ok());
+/// The jobs of which some record has no outcome yet.
+fn unread(path: &Path, entries: &JournalEntries) -> io::Result<Vec<NotedJob>> {
     let open = |index: &u64| entries.code(*index) == Some(SENDING);
-    Ok(noted.filter(|noted| noted.records.iter().any(open)).collect())
+    let noted = noted_jobs(path)?;
+    Ok(noted.into_iter().filter(|noted| noted.records.iter().any(open)).collect())
 }
 
 impl Engine {
@@ -84,13 +44,13 @@ impl Engine {
     pub(crate) async fn collect_jobs(
         &self,
         (mapping, waiting): (&Mapping, SyncId),
-        (file, journal): (&Path, &Path),
+        (file, journal): (&Path, &dyn LoadJournal),
         entries: JournalEntries,
         cancel: &CancellationToken,
         observer: &dyn Observer,
     ) -> Result<JournalEntries, Problem> {
         let path = file.to_owned();
-        let (jobs, entries) = blocking(move || Ok::<_, Problem>((unread(&path, &entries)?, entries))).await??;
+        let (jobs, mut entries) = blocking(move || Ok::<_, Problem>((unread(&path, &entries)?, entries))).await??;
         if jobs.is_empty() {
             return Ok(entries);
         }
@@ -142,14 +102,11 @@ impl Engine {
             .filter(|(index, _)| entries.code(*index) == Some(SENDING))
             .map(|(index, kind)| (index, code(kind)))
             .collect();
-        let (path, steps) = (journal.to_owned(), self.steps.clone());
-        let written = blocking(move || {
-            let mut journal = Journal::open(&path, steps)?;
-            journal.append(&told)?;
-            journal.sync()?;
-            Journal::read(&path)
-        });
-        written.await?.map_err(|error| Problem::new("journal", chain(&error)))
+        journal.append(&told).await?;
+        for (index, code) in told {
+            entries.note(index, code);
+        }
+        Ok(entries)
     }
 }
 

@@ -1,13 +1,17 @@
 //! One sync from extract to commit: plan, guard, load, recover. It is given its sources and destinations.
 
 mod blocking;
+mod codes;
 mod commit;
 mod compare;
 mod definition;
 mod engine;
+mod failed;
+mod give_up;
 mod guard;
 mod held;
 mod jobs;
+mod journal;
 mod load;
 mod manage;
 mod map;
@@ -17,6 +21,7 @@ mod plan;
 mod plan_file;
 mod problem;
 mod progress;
+mod recording;
 mod report;
 mod request;
 mod running;
@@ -25,6 +30,9 @@ mod try_record;
 
 pub use definition::{Choice, Connection, Guards, Mapping, Model, OnFinding, RecordChoice, Settings};
 pub use engine::Engine;
+pub use failed::{FailedOptions, FailedPage, ToldRecord};
+pub use give_up::GiveUp;
+pub use journal::LoadJournal;
 pub use pages::{ChangePage, PageOptions, ShownChange};
 pub use plan::PlanOptions;
 pub use progress::{News, Observer, Phase, PhaseTime, Progress, Unobserved};

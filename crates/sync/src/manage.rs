@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Ending, Engine, Observer, Problem, Request, SyncReport,
     blocking::blocking,
+    codes::{GIVEN_UP, code},
     compare::{Comparing, Extracted},
     engine::Begun,
-    load::code,
     places,
     problem::chain,
 };
@@ -121,8 +121,35 @@ impl Engine {
         Ok(before.saturating_sub(after.len()))
     }
 
-    /// Sends again what an earlier sync sent (or, with `failed_only`, only what it could not deliver), with the newest
-    /// values: a sync of its own, which finds these records changed.
+    /// Forgets a mapping that is deleted: its checkpoint, change sets, history, syncs. What was forgotten before the
+    /// program ended is no obstacle to doing it again.
+    ///
+    /// # Errors
+    /// The mapping runs, or a file or row cannot be removed.
+    pub async fn forget(&self, mapping: &str) -> Result<(), Problem> {
+        let _lock = self.lock(mapping, "forget").await?;
+        let folders =
+            [places::mapping(&self.settings.folder, mapping), places::scratch(&self.settings.folder, mapping)];
+        let (history, name) = (self.history(), mapping.to_owned());
+        let removed = blocking(move || {
+            for folder in folders {
+                match std::fs::remove_dir_all(&folder) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Problem::from(error)),
+                    _ => {}
+                }
+            }
+            history.remove_mapping(&name).map_err(|error| Problem::new("history", chain(&error)))
+        });
+        removed.await??;
+        let of_store = |error: store::StoreError| Problem::of_store(&error);
+        self.step("store: forget mapping")?;
+        self.store.forget_failing(mapping).await.map_err(of_store)?;
+        self.store.remove_checkpoint(mapping).await.map_err(of_store)?;
+        self.store.forget_syncs_of(mapping).await.map_err(of_store)
+    }
+
+    /// Sends again what an earlier sync sent or gave up (or, with `failed_only`, only what it could not deliver), with
+    /// the newest values: a sync of its own, which finds these records changed.
     ///
     /// # Errors
     /// The sync is not known, is another mapping's, or its change set is no longer kept. The request's own sync, if it
@@ -134,7 +161,37 @@ impl Engine {
         failed_only: bool,
         observer: &dyn Observer,
     ) -> Result<SyncReport, Problem> {
-        let begun = match self.start_again(request, sync, failed_only, observer).await {
+        let marking = self.mark_again(&request.mapping.name, sync, failed_only);
+        let begun = self.start_marked(request, observer, marking).await;
+        self.run_marked(request, begun, observer).await
+    }
+
+    /// As [`Self::start`], with records marked so that the sync finds them changed.
+    pub(crate) async fn start_marked(
+        &self,
+        request: &Request,
+        observer: &dyn Observer,
+        marking: impl Future<Output = Result<(), Problem>>,
+    ) -> Result<Begun, Problem> {
+        if request.cancel.is_cancelled() {
+            return Err(Problem::new("cancelled", "cancelled before it began"));
+        }
+        let name = &request.mapping.name;
+        let lock = self.lock(name, &request.options.trigger).await?;
+        let id = self.id_of(request);
+        self.recover(name, Some((&request.mapping, id)), observer, &request.cancel).await?;
+        marking.await?;
+        self.begin(lock, id, request, observer).await
+    }
+
+    /// Runs a sync whose records were marked, or says why it did not begin.
+    pub(crate) async fn run_marked(
+        &self,
+        request: &Request,
+        begun: Result<Begun, Problem>,
+        observer: &dyn Observer,
+    ) -> Result<SyncReport, Problem> {
+        let begun = match begun {
             Ok(begun) => begun,
             Err(problem) => {
                 let report = self.not_begun(request, problem, observer).await;
@@ -147,24 +204,6 @@ impl Engine {
         let extracted = self.compare(&request.mapping.model, &[self.target(&begun)], observer).await.pop();
         let missing = || Err(Problem::new("internal", "the comparison has no result"));
         Ok(self.finish_sync(begun, extracted.unwrap_or_else(missing), observer).await)
-    }
-
-    async fn start_again(
-        &self,
-        request: &Request,
-        sync: SyncId,
-        failed_only: bool,
-        observer: &dyn Observer,
-    ) -> Result<Begun, Problem> {
-        if request.cancel.is_cancelled() {
-            return Err(Problem::new("cancelled", "cancelled before it began"));
-        }
-        let name = &request.mapping.name;
-        let lock = self.lock(name, &request.options.trigger).await?;
-        let id = self.id_of(request);
-        self.recover(name, Some((&request.mapping, id)), observer, &request.cancel).await?;
-        self.mark_again(name, sync, failed_only).await?;
-        self.begin(lock, id, request, observer).await
     }
 
     async fn mark_again(&self, mapping: &str, sync: SyncId, failed_only: bool) -> Result<(), Problem> {
@@ -185,8 +224,8 @@ impl Engine {
             };
             let change_set = ChangeSet::open(&places::change_set(&folder)).map_err(|error| kept(&error))?;
             let entries = Journal::read(&places::journal(&folder)).map_err(|error| kept(&error))?;
-            let delivered = entries.with(code(OutcomeKind::Delivered));
-            let wanted = |index: u64| !failed_only && delivered.contains(index);
+            let (delivered, given_up) = (entries.with(code(OutcomeKind::Delivered)), entries.with(GIVEN_UP));
+            let wanted = |index: u64| given_up.contains(index) || (!failed_only && delivered.contains(index));
             let mut deleted = Bits::new();
             let mut dirty = Vec::new();
             for chunk in change_set.chunks(0).map_err(|error| kept(&error))? {
@@ -200,7 +239,7 @@ impl Engine {
                     }
                 }
             }
-            // What was not delivered differs from the checkpoint still, so it needs no mark.
+            // What was neither delivered nor given up differs from the checkpoint still, so it needs no mark.
             let checkpoint = checkpoint.mark_dirty(&dirty).map_err(|error| Problem::of_checkpoint(&error))?;
             checkpoint.reinsert(&change_set, &deleted).map_err(|error| Problem::of_checkpoint(&error))
         });

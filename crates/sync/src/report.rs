@@ -177,6 +177,8 @@ pub struct Problem {
 pub struct FailureCount {
     pub outcome: OutcomeKind,
     pub code: String,
+    /// No further sync tries them until their values change or a person asks for it.
+    pub given_up: bool,
     /// One of their messages.
     pub message: String,
     pub records: u64,

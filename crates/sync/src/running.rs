@@ -121,11 +121,17 @@ impl Engine {
         self.enter(begun, Phase::Loading, observer);
         let loading = self.load(begun, &compared.change_set, report.counts, observer).await;
         let loaded = loading.map_err(Stopped::open)?;
-        report.counts = loaded.counts;
+        report.counts = loaded.recorded.counts;
         report.requests = loaded.requests;
         self.enter(begun, Phase::Committing, observer);
         let committed = self
-            .commit_load(begun, &report.counts, checkpoint, compared.change_set, (loaded.taken, loaded.doubtful))
+            .commit_load(
+                begun,
+                &report.counts,
+                checkpoint,
+                compared.change_set,
+                (loaded.recorded.taken, loaded.recorded.doubtful),
+            )
             .await;
         committed.map_err(Stopped::open)?;
         report.failures = self.failure_counts(begun.id).await?;

@@ -2,40 +2,29 @@
 //! may have been taken.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
-use changes::Journal;
 use kit::{Batch, DeliveryError, Destination, Facts, Payload, Wire, WireSettings};
 use records::{Outcome, OutcomeKind};
 
-use crate::{blocking::blocking, load::code, problem::chain};
-
-/// The journal's code for a change that is being sent. Its outcome comes later and counts in its place.
-pub(crate) const SENDING: u8 = 5;
-
-/// A journal that the sender and the recorder share.
-pub(crate) type SharedJournal = Arc<Mutex<Journal>>;
+use crate::{
+    LoadJournal,
+    codes::{SENDING, code},
+};
 
 /// A destination whose every call stands in the journal first, and whose answers do before anyone hears of them: so
 /// no more than the batches under way can ever be in doubt.
 #[derive(Debug)]
 pub(crate) struct Announced {
     pub destination: Arc<dyn Destination>,
-    pub journal: SharedJournal,
+    pub journal: Arc<dyn LoadJournal>,
     /// Counts what is asked of the destination.
     pub requests: Arc<AtomicU64>,
     /// What a call took is provisional until the whole is finished, so it is not journalled here.
     pub whole: bool,
-}
-
-/// Appends to the journal and waits until it is on the disk.
-pub(crate) fn write(journal: &SharedJournal, entries: &[(u64, u8)]) -> Result<(), changes::JournalError> {
-    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-    journal.append(entries)?;
-    journal.sync()
 }
 
 impl Announced {
@@ -43,12 +32,8 @@ impl Announced {
         if entries.is_empty() {
             return Ok(());
         }
-        let journal = self.journal.clone();
-        match blocking(move || write(&journal, &entries)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(DeliveryError::Settings { message: chain(&error) }),
-            Err(problem) => Err(DeliveryError::Settings { message: problem.message }),
-        }
+        let appended = self.journal.append(&entries).await;
+        appended.map_err(|problem| DeliveryError::Settings { message: problem.message })
     }
 }
 

@@ -68,6 +68,7 @@ fn a_report_tells_what_failed_and_why() {
         failures: vec![FailureCount {
             outcome: OutcomeKind::Rejected,
             code: "invalid_email".to_owned(),
+            given_up: false,
             message: "`ada` is no e-mail address".to_owned(),
             records: 250,
             key: "17".to_owned(),

@@ -31,6 +31,7 @@ fn add(into: &Mutex<Summary>, one: Summary) {
     sum.held += one.held;
     sum.released += one.released;
     sum.delivered += one.delivered;
+    sum.given_up += one.given_up;
     sum.taken_again += one.taken_again;
     sum.collected += one.collected;
 }
@@ -72,6 +73,6 @@ fn nothing_is_lost_and_nothing_claimed_falsely_whatever_goes_wrong() {
     if seeds >= 500 {
         // Stories without trouble would prove nothing.
         assert!(sum.crashes > seeds / 20 && sum.cancelled > 0 && sum.failed > 0, "{sum:?}");
-        assert!(sum.held > 0 && sum.released > 0, "{sum:?}");
+        assert!(sum.held > 0 && sum.released > 0 && sum.given_up > 0, "{sum:?}");
     }
 }

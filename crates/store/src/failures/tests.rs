@@ -18,6 +18,7 @@ fn failure(index: u64, outcome: OutcomeKind, code: &str) -> FailedRecord {
         code: code.to_owned(),
         message: format!("`email` of record {index} is no address"),
         at: second(index.try_into().unwrap()),
+        given_up: false,
     }
 }
 
@@ -27,6 +28,8 @@ on_both_databases!(
     a_later_outcome_of_a_record_replaces_the_earlier,
     one_wrong_failure_leaves_none_of_its_company_behind,
     the_summary_counts_by_outcome_and_code_with_a_sample,
+    what_was_given_up_is_marked_and_counted_for_itself,
+    failures_are_paged_from_a_place_on_by_code,
     failures_go_when_cleared_and_with_their_sync,
 );
 
@@ -88,6 +91,7 @@ async fn the_summary_counts_by_outcome_and_code_with_a_sample(store: Store, _: A
     let group = |failure: &FailedRecord, count| FailureGroup {
         outcome: failure.outcome,
         code: failure.code.clone(),
+        given_up: false,
         message: failure.message.clone(),
         key: failure.key.clone(),
         count,
@@ -95,6 +99,29 @@ async fn the_summary_counts_by_outcome_and_code_with_a_sample(store: Store, _: A
     let expected = [group(&failures[1], 2), group(&failures[3], 1), group(&failures[2], 1)];
     assert_eq!(store.failure_summary(sync_id(1)).await.unwrap(), expected);
     assert_eq!(store.failure_summary(sync_id(2)).await.unwrap(), []);
+}
+
+async fn what_was_given_up_is_marked_and_counted_for_itself(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
+    let given_up = FailedRecord { given_up: true, ..failure(2, OutcomeKind::Rejected, "email") };
+    let failures = [failure(1, OutcomeKind::Rejected, "email"), given_up, failure(3, OutcomeKind::Rejected, "email")];
+    store.record_failures(&failures).await.unwrap();
+    assert_eq!(store.failures(sync_id(1), 10, 0).await.unwrap(), failures);
+    let groups = store.failure_summary(sync_id(1)).await.unwrap();
+    let counted: Vec<(bool, u64)> = groups.iter().map(|group| (group.given_up, group.count)).collect();
+    assert_eq!(counted, [(false, 2), (true, 1)]);
+}
+
+async fn failures_are_paged_from_a_place_on_by_code(store: Store, _: Arc<HandClock>) {
+    begin_one(&store).await;
+    let code = |index: u64| if index.is_multiple_of(3) { "limit" } else { "email" };
+    let all: Vec<_> = (0..30).map(|index| failure(index, OutcomeKind::Rejected, code(index))).collect();
+    store.record_failures(&all).await.unwrap();
+    assert_eq!(store.failures_after(sync_id(1), None, None, 4).await.unwrap(), all[..4]);
+    assert_eq!(store.failures_after(sync_id(1), None, Some(3), 4).await.unwrap(), all[4..8]);
+    let limited = store.failures_after(sync_id(1), Some("limit"), Some(3), 2).await.unwrap();
+    assert_eq!(limited, [all[6].clone(), all[9].clone()]);
+    assert_eq!(store.failures_after(sync_id(1), None, Some(29), 4).await.unwrap(), []);
 }
 
 async fn failures_go_when_cleared_and_with_their_sync(store: Store, _: Arc<HandClock>) {

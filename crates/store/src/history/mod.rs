@@ -102,6 +102,15 @@ impl History {
         trace::trace(&self.folder.join(file_name(mapping)), key, limit)
     }
 
+    /// What one sync did with these records, in the order of the keys' first rows. Records it knows nothing of are
+    /// left out.
+    ///
+    /// # Errors
+    /// The sync's folder exists and cannot be listed.
+    pub fn of_sync(&self, mapping: &str, sync: SyncId, keys: &[&str]) -> Result<Trace, HistoryError> {
+        trace::of_sync(&self.folder.join(file_name(mapping)), sync, keys)
+    }
+
     /// Removes whole syncs, the oldest first, until what is left is within `keep`; what a crash left half written
     /// goes too. Syncs being written now stay.
     ///

@@ -1,6 +1,7 @@
 //! Finds what happened to one record in the history of its mapping, without reading the rest.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     panic::{self, AssertUnwindSafe},
@@ -74,26 +75,46 @@ impl ReadError {
     }
 }
 
+/// Keys that are looked for, at most some thousands.
+struct Wanted {
+    keys: HashSet<String>,
+    hashes: HashSet<u64>,
+}
+
+impl Wanted {
+    fn new(keys: &[&str]) -> Self {
+        Self {
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            hashes: keys.iter().map(|key| key_hash(key)).collect(),
+        }
+    }
+}
+
+pub(super) fn of_sync(mapping_folder: &Path, sync: SyncId, keys: &[&str]) -> Result<Trace, HistoryError> {
+    let mut trace = Trace::default();
+    let folder = mapping_folder.join(sync.to_string());
+    let wanted = Wanted::new(keys);
+    for row in trace.rows(&folder, &wanted)? {
+        let exchange = row.exchange.and_then(|number| trace.exchange(&folder, number));
+        trace.entries.push(TraceEntry { sync, row, exchange });
+    }
+    Ok(trace)
+}
+
 pub(super) fn trace(mapping_folder: &Path, key: &str, limit: usize) -> Result<Trace, HistoryError> {
     let mut trace = Trace::default();
+    let wanted = Wanted::new(&[key]);
     let mut syncs = 0;
     // From the newest back, so that the limit keeps the newest and old files are not even opened.
     for (sync, folder) in sync_folders(mapping_folder)?.into_iter().rev() {
         if syncs == limit {
             break;
         }
-        let mut found = Vec::new();
-        for (_, path) in parts(&folder, RECORDS)? {
-            match guarded(|| find(&path, key)) {
-                Ok(rows) => found.extend(rows),
-                Err(error) => trace.skipped(path, &error),
-            }
-        }
+        let found = trace.rows(&folder, &wanted)?;
         if found.is_empty() {
             continue;
         }
         syncs += 1;
-        found.sort_by_key(|row| row.at);
         for row in found.into_iter().rev() {
             let exchange = row.exchange.and_then(|number| trace.exchange(&folder, number));
             trace.entries.push(TraceEntry { sync, row, exchange });
@@ -104,6 +125,19 @@ pub(super) fn trace(mapping_folder: &Path, key: &str, limit: usize) -> Result<Tr
 }
 
 impl Trace {
+    /// The rows of these keys in a sync's folder, oldest first.
+    fn rows(&mut self, folder: &Path, wanted: &Wanted) -> Result<Vec<HistoryRow>, HistoryError> {
+        let mut found = Vec::new();
+        for (_, path) in parts(folder, RECORDS)? {
+            match guarded(|| find(&path, wanted)) {
+                Ok(rows) => found.extend(rows),
+                Err(error) => self.skipped(path, &error),
+            }
+        }
+        found.sort_by_key(|row| row.at);
+        Ok(found)
+    }
+
     fn skipped(&mut self, path: PathBuf, error: &ReadError) {
         if !error.is_gone() {
             self.unreadable.push(Unreadable { path, reason: error.to_string() });
@@ -134,10 +168,9 @@ fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ReadError>
     Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(path)?, options)?)
 }
 
-/// The rows of a key in one file.
-fn find(path: &Path, key: &str) -> Result<Vec<HistoryRow>, ReadError> {
+/// The rows of the keys in one file.
+fn find(path: &Path, wanted: &Wanted) -> Result<Vec<HistoryRow>, ReadError> {
     let builder = open(path)?;
-    let hash = key_hash(key);
     let schema = builder.parquet_schema();
     let position = |name: &'static str| {
         schema.columns().iter().position(|column| column.name() == name).ok_or(ColumnError::Column(name))
@@ -145,8 +178,8 @@ fn find(path: &Path, key: &str) -> Result<Vec<HistoryRow>, ReadError> {
     let (hash_column, key_column) = (position(KEY_HASH)?, position(KEY)?);
     let mut groups = Vec::new();
     for group in 0..builder.metadata().num_row_groups() {
-        let may_hold =
-            builder.get_row_group_column_bloom_filter(group, hash_column)?.is_none_or(|filter| filter.check(&hash));
+        let filter = builder.get_row_group_column_bloom_filter(group, hash_column)?;
+        let may_hold = filter.is_none_or(|filter| wanted.hashes.iter().any(|hash| filter.check(hash)));
         if may_hold {
             groups.push(group);
         }
@@ -154,16 +187,18 @@ fn find(path: &Path, key: &str) -> Result<Vec<HistoryRow>, ReadError> {
     if groups.is_empty() {
         return Ok(Vec::new());
     }
+    let hashes_wanted = wanted.hashes.clone();
     let same_hash = ArrowPredicateFn::new(ProjectionMask::leaves(schema, [hash_column]), move |batch: RecordBatch| {
         let hashes = batch.column(0).as_primitive_opt::<UInt64Type>();
         let hashes = hashes.ok_or_else(|| ArrowError::SchemaError(format!("`{KEY_HASH}` is of another type")))?;
-        Ok(hashes.values().iter().map(|value| Some(*value == hash)).collect::<BooleanArray>())
+        Ok(hashes.values().iter().map(|value| Some(hashes_wanted.contains(value))).collect::<BooleanArray>())
     });
-    let wanted = key.to_owned();
+    let keys_wanted = wanted.keys.clone();
     let same_key = ArrowPredicateFn::new(ProjectionMask::leaves(schema, [key_column]), move |batch: RecordBatch| {
         let keys = batch.column(0).as_string_opt::<i32>();
         let keys = keys.ok_or_else(|| ArrowError::SchemaError(format!("`{KEY}` is of another type")))?;
-        Ok(keys.iter().map(|key| Some(key == Some(wanted.as_str()))).collect::<BooleanArray>())
+        let same = |key: Option<&str>| Some(key.is_some_and(|key| keys_wanted.contains(key)));
+        Ok(keys.iter().map(same).collect::<BooleanArray>())
     });
     let filter = RowFilter::new(vec![Box::new(same_hash), Box::new(same_key)]);
     let mut rows = Vec::new();

@@ -80,16 +80,18 @@ async fn a_queued_sync_that_was_cancelled_or_ended_never_begins() {
 async fn baseline_and_replay_take_the_id_of_the_queue_too() {
     let stage = stage(3).await;
     let engine = stage.engine("one");
-    let ids = [stage.queue(1, "people").await, stage.queue(2, "people").await, stage.queue(3, "people").await];
     let queued = |id| sync::Request { id: Some(id), ..request(stage.mapping("people")) };
-    let report = engine.baseline(&queued(ids[0]), &Unobserved).await;
-    assert_eq!((report.ending, report.sync, stage.tool.calls().len()), (Ending::Done, Some(ids[0]), 0));
+    let adopts = stage.queue(1, "people").await;
+    let report = engine.baseline(&queued(adopts), &Unobserved).await;
+    assert_eq!((report.ending, report.sync, stage.tool.calls().len()), (Ending::Done, Some(adopts), 0));
     stage.table.set(2, "pro");
-    let report = engine.sync(&[queued(ids[1])], &Unobserved).await.pop().unwrap();
-    assert_eq!((report.sync, report.counts.updated), (Some(ids[1]), 1));
-    let report = engine.replay(&queued(ids[2]), ids[1], false, &Unobserved).await.unwrap();
-    assert_eq!((report.sync, report.counts.delivered), (Some(ids[2]), 1));
-    for id in ids {
+    let sends = stage.queue(2, "people").await;
+    let report = engine.sync(&[queued(sends)], &Unobserved).await.pop().unwrap();
+    assert_eq!((report.sync, report.counts.updated), (Some(sends), 1));
+    let again = stage.queue(3, "people").await;
+    let report = engine.replay(&queued(again), sends, false, &Unobserved).await.unwrap();
+    assert_eq!((report.sync, report.counts.delivered), (Some(again), 1));
+    for id in [adopts, sends, again] {
         assert_eq!(stage.state(id).await, SyncState::Done);
     }
 }
