@@ -366,6 +366,14 @@ pub struct GiveUpForm {
     pub after_days: Option<u32>,
 }
 
+impl GiveUpForm {
+    /// None: failed records are sent with every sync.
+    pub fn policy(&self) -> Option<sync::GiveUp> {
+        let policy = sync::GiveUp { after_syncs: self.after_syncs, after_days: self.after_days };
+        (self.after_syncs.is_some() || self.after_days.is_some()).then_some(policy)
+    }
+}
+
 impl RetryForm {
     pub fn settings(&self) -> kit::RetrySettings {
         let defaults = kit::RetrySettings::default();

@@ -207,6 +207,9 @@ fn what_a_server_needs_may_stand_in_files() {
     let mapping = project.mapping("customers").unwrap();
     assert!(mapping.schedule.is_timed());
     assert_eq!(mapping.form.give_up, GiveUpForm { after_syncs: Some(10), after_days: Some(7) });
+    let policy = sync::GiveUp { after_syncs: Some(10), after_days: Some(7) };
+    assert_eq!(mapping.form.give_up.policy(), Some(policy));
+    assert_eq!(GiveUpForm::default().policy(), None);
     assert_eq!(project.mapping("later").unwrap().schedule.awaited(), ["customers"]);
 }
 

@@ -248,7 +248,7 @@ impl<'p> Wiring<'p> {
                 .or(reserved.bytes_max)
                 .and_then(|most| usize::try_from(most).ok()),
             retry: form.retry.settings(),
-            give_up: None,
+            give_up: form.give_up.policy(),
         });
         problems.into_result(()).and(mapping.ok_or_else(|| missing("mapping", name)))
     }
