@@ -23,6 +23,11 @@ impl Cookie {
         if url.is_https() { self.secure_name } else { self.name }
     }
 
+    /// Over http; the document says the rest.
+    pub(crate) fn name_in_documents(self) -> &'static str {
+        self.name
+    }
+
     /// What the browser sent. A cookie that is there twice was set by two, so neither is believed.
     pub(crate) fn read<'a>(self, headers: &'a HeaderMap, url: &PublicUrl) -> Option<&'a str> {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -35,11 +40,8 @@ impl Cookie {
     /// What sets it. Scripts cannot read it, and other sites' pages do not send it but by a link that is followed.
     pub(crate) fn set(self, value: &str, lasts: Duration, url: &PublicUrl) -> HeaderValue {
         let secure = if url.is_https() { "; Secure" } else { "" };
-        let text = format!(
-            "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
-            self.name(url),
-            lasts.as_secs()
-        );
+        let text =
+            format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}", self.name(url), lasts.as_secs());
         // Values are of our own making, in characters that headers take; what is not sets nothing.
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
     }
@@ -78,10 +80,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let set = |url: &str| SESSION.set("x", day, &url.parse().unwrap()).to_str().unwrap().to_owned();
         assert_eq!(set("http://a"), "outflow_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=86400");
-        assert_eq!(
-            set("https://a"),
-            "__Host-outflow_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=86400; Secure"
-        );
+        assert_eq!(set("https://a"), "__Host-outflow_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=86400; Secure");
         assert!(SESSION.clear(&"https://a".parse().unwrap()).to_str().unwrap().contains("Max-Age=0"));
     }
 }

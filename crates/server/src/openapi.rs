@@ -10,6 +10,7 @@ use utoipa::{
 };
 
 use crate::{
+    cookies,
     problem_body::{self, Problem},
     routes,
 };
@@ -40,7 +41,7 @@ impl Modify for SignIn {
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API token: `of_…`.")).build();
         components.add_security_scheme("token", SecurityScheme::Http(token));
         let cookie = ApiKeyValue::with_description(
-            crate::caller::SESSION_COOKIE,
+            cookies::SESSION.name_in_documents(),
             "A session of the pages. Requests that change something also send the header `x-outflow-csrf`.",
         );
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));

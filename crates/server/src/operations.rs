@@ -54,6 +54,11 @@ impl Operations {
         Self(routes.collect())
     }
 
+    /// Whether a route is part of the document.
+    pub(crate) fn knows(&self, route: &str) -> bool {
+        self.0.contains_key(route)
+    }
+
     /// Who may call a method of a route. None for a route that is no part of the API, and for a method the route has
     /// not.
     pub(crate) fn access(&self, route: &str, method: &Method) -> Option<Access> {

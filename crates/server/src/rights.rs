@@ -35,6 +35,17 @@ impl Right {
     }
 }
 
+/// A role, as the API's document lists them.
+#[derive(Debug, ToSchema)]
+#[schema(as = Role, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it stands for `store::Role`, which knows nothing of documents")]
+pub(crate) enum RoleWord {
+    Viewer,
+    Operator,
+    Editor,
+    Owner,
+}
+
 /// What one caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rights {

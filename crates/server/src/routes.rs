@@ -1,7 +1,15 @@
 //! All routes: one file a noun, each with its operations and the forms they take and give.
 
+mod audit;
 mod document;
 mod health;
+mod links;
+mod me;
+mod oidc;
+mod setup;
+mod sign_in;
+mod tokens;
+mod users;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -9,7 +17,16 @@ use crate::{AppState, openapi};
 
 /// Every route with its part of the OpenAPI document.
 pub(crate) fn all() -> OpenApiRouter<AppState> {
-    let api = OpenApiRouter::default().merge(document::routes());
+    let api = OpenApiRouter::default()
+        .merge(document::routes())
+        .merge(setup::routes())
+        .merge(sign_in::routes())
+        .merge(oidc::routes())
+        .merge(links::routes())
+        .merge(me::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(audit::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::base()).merge(health::routes()).nest(openapi::BASE, api);
     openapi::complete(all.get_openapi_mut());
     all

@@ -1,11 +1,17 @@
 //! How a server is set up. The binary reads it from its environment and settings file.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use http::Uri;
+use store::SessionLimits;
+
+use crate::oidc::OidcSettings;
 
 /// The largest body that is taken where a route says nothing else.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// A session ends when it rests for half a day, and after thirty days however much it is used.
+const SESSIONS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(12 * 3_600), absolute: Duration::from_secs(30 * 86_400) };
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -13,12 +19,18 @@ pub struct Settings {
     pub public_url: PublicUrl,
     /// The largest body of a request.
     pub body_bytes_max: usize,
+    /// How many trusted proxies stand in front, each of which adds to `x-forwarded-for` where it was called from.
+    pub proxies: usize,
+    /// How long people stay signed in.
+    pub sessions: SessionLimits,
+    /// Where people may sign in besides.
+    pub oidc: Option<OidcSettings>,
 }
 
 impl Settings {
     /// The defaults for a server that is reached at `public_url`.
     pub fn new(public_url: PublicUrl) -> Self {
-        Self { public_url, body_bytes_max: BODY_BYTES_MAX }
+        Self { public_url, body_bytes_max: BODY_BYTES_MAX, proxies: 0, sessions: SESSIONS, oidc: None }
     }
 }
 

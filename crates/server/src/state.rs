@@ -6,7 +6,7 @@ use records::{Clock, Random};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::Settings;
+use crate::{Settings, attempts::Attempts, oidc::Oidc, passwords::Passwords};
 
 /// What the binary gives the server. A part of the server that needs more adds a field here and in [`AppState`].
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Unpredictable: sessions and tokens are made of it.
     pub random: Arc<dyn Random>,
+    /// The way to the identity provider, if there is one.
+    pub wire: kit::Wire,
     /// Cancelled when the server is to end: answers that go on for long end then.
     pub shutdown: CancellationToken,
 }
@@ -28,11 +30,20 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) attempts: Arc<Attempts>,
+    /// None where people sign in with passwords only.
+    pub(crate) oidc: Option<Arc<Oidc>>,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, store, clock, random, shutdown } = parts;
-        Self { settings: Arc::new(settings), store, clock, random, shutdown }
+        let Parts { settings, store, clock, random, wire, shutdown } = parts;
+        let passwords = Arc::new(Passwords::new(Arc::clone(&random)));
+        let oidc = settings.oidc.clone().map(|oidc| {
+            let back = settings.public_url.at(crate::oidc::CALLBACK);
+            Arc::new(Oidc::new(oidc, back, wire, Arc::clone(&clock)))
+        });
+        Self { settings: Arc::new(settings), store, clock, random, shutdown, passwords, attempts: Arc::default(), oidc }
     }
 }

@@ -1,4 +1,6 @@
-//! What the tests of this crate share: a server without a socket, and what it answers.
+//! What the tests of this crate share: a server without a socket, people who call it, and what it answers.
+
+pub(crate) mod provider;
 
 use std::sync::{
     Arc,
@@ -6,16 +8,16 @@ use std::sync::{
 };
 
 use axum::{Router, body::Body};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
-use records::{Clock, Random};
+use records::{Clock, Random, SessionId, UserId};
 use serde_json::Value;
-use store::Store;
+use store::{Actor, Author, NewSession, NewUser, Role, Store};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{AppState, Parts, Settings, router};
+use crate::{AppState, Parts, Settings, router, tickets};
 
 /// 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
@@ -38,7 +40,13 @@ impl Clock for HandClock {
 
 /// Numbers drawn from a seed (SplitMix64).
 #[derive(Debug)]
-struct Seeded(AtomicU64);
+pub(crate) struct Seeded(AtomicU64);
+
+impl Seeded {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+}
 
 impl Random for Seeded {
     fn next(&self) -> u64 {
@@ -68,7 +76,8 @@ impl TestServer {
             settings,
             store,
             clock: Arc::<HandClock>::clone(&clock),
-            random: Arc::new(Seeded(AtomicU64::new(7))),
+            random: Arc::new(Seeded::new(7)),
+            wire: kit::Wire::open(kit::WireSettings::default(), Arc::<HandClock>::clone(&clock)).unwrap(),
             shutdown: CancellationToken::new(),
         });
         let router = router(state.clone());
@@ -87,8 +96,96 @@ impl TestServer {
         Answer { head, body: body.to_vec() }
     }
 
+    /// Somebody who calls: with nothing yet.
+    pub(crate) fn stranger(&self) -> Person<'_> {
+        Person { server: self, cookie: None, token: None }
+    }
+
+    /// Somebody of that role, signed in. The address is `ROLE@example.com`.
+    pub(crate) async fn person(&self, role: Role) -> Person<'_> {
+        let email = format!("{}@example.com", role.name());
+        let user = match self.state.store.user_of_email(&email).await.unwrap() {
+            Some(user) => user,
+            None => self.state.store.create_user(&self.new_user(&email, role), &self.system()).await.unwrap(),
+        };
+        let ticket = tickets::ticket(&*self.state.random);
+        let session = NewSession {
+            id: SessionId::new(self.clock.now(), &*self.state.random),
+            token_hash: tickets::hash(&ticket),
+            user: user.id,
+            address: None,
+            agent: None,
+        };
+        self.state.store.begin_session(&session, &self.system()).await.unwrap();
+        Person { server: self, cookie: Some(format!("outflow_session={ticket}")), token: None }
+    }
+
+    pub(crate) fn new_user(&self, email: &str, role: Role) -> NewUser {
+        NewUser {
+            id: UserId::new(self.clock.now(), &*self.state.random),
+            email: email.to_owned(),
+            name: format!("The {}", role.name()),
+            role,
+            see_personal: None,
+            password_hash: None,
+            identity: None,
+        }
+    }
+
+    pub(crate) fn system(&self) -> Author {
+        Author::new(Actor::system(), None, Arc::clone(&self.state.random))
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+}
+
+/// Somebody's browser or program, which keeps the session's cookie.
+#[derive(Clone)]
+pub(crate) struct Person<'a> {
+    pub(crate) server: &'a TestServer,
+    pub(crate) cookie: Option<String>,
+    pub(crate) token: Option<String>,
+}
+
+impl Person<'_> {
+    /// A request as the pages or a program with a token make it.
+    pub(crate) fn request(&self, method: &Method, path: &str) -> http::request::Builder {
+        let mut request = Request::builder().method(method).uri(path).header("x-outflow-csrf", "1");
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.server.send(self.request(&Method::GET, path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        let request = self.request(&Method::DELETE, path).header("if-match", "*");
+        self.server.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
+        let request = self.request(&method, path).header("content-type", "application/json").header("if-match", "*");
+        self.server.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::POST, path, body).await
+    }
+
+    /// Keeps the cookie of an answer, as a browser does.
+    pub(crate) fn keep(&mut self, answer: &Answer) {
+        let cookies = answer.head.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let session =
+            cookies.filter_map(|cookie| cookie.split(';').next()).find(|pair| pair.starts_with("outflow_session="));
+        self.cookie = session.map(ToOwned::to_owned);
     }
 }
 

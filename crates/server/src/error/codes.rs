@@ -40,15 +40,21 @@ macro_rules! codes {
 codes! {
     MalformedRequest, "malformed_request", BAD_REQUEST, "The request cannot be read";
     SignInRequired, "sign_in_required", UNAUTHORIZED, "Sign in first";
+    WrongCredentials, "wrong_credentials", UNAUTHORIZED, "E-mail address or password is wrong";
     NotAllowed, "not_allowed", FORBIDDEN, "You may not do this";
+    OtherSite, "other_site", FORBIDDEN, "The request comes from another site's page";
     NotFound, "not_found", NOT_FOUND, "There is no such thing";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this method";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    Conflict, "conflict", CONFLICT, "It does not go with what is there";
+    LastOwner, "last_owner", CONFLICT, "Somebody must be an owner";
+    LinkEnded, "link_ended", GONE, "The link does not work any more";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "It was changed in the meantime";
     BodyTooLarge, "body_too_large", PAYLOAD_TOO_LARGE, "The request's body is too large";
     WrongMediaType, "wrong_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
     Invalid, "invalid", UNPROCESSABLE_ENTITY, "The request is not valid";
     VersionRequired, "version_required", PRECONDITION_REQUIRED, "Say which version you change";
+    TooManyAttempts, "too_many_attempts", TOO_MANY_REQUESTS, "There were too many attempts";
     Internal, "internal", INTERNAL_SERVER_ERROR, "Outflow failed";
     ShuttingDown, "shutting_down", SERVICE_UNAVAILABLE, "The server is ending";
     StoreUnavailable, "store_unavailable", SERVICE_UNAVAILABLE, "The control store cannot be reached";

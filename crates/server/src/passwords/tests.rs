@@ -55,3 +55,10 @@ fn bad_passwords_are_refused_with_what_is_wrong() {
     }
     acceptable("password", "correct horse", "ada@example.com").unwrap();
 }
+
+#[tokio::test]
+async fn a_check_for_nobody_takes_a_hash_of_todays_rules() {
+    assert!(is_current(NOBODYS));
+    assert!(!verify("", NOBODYS).unwrap());
+    assert_eq!(passwords().check("", None).await.unwrap(), Checked::Wrong);
+}
