@@ -1,6 +1,7 @@
 //! What answers of the API say when something went wrong: `application/problem+json` (RFC 9457) with stable codes.
 
 mod codes;
+mod definitions;
 
 use std::{error::Error, sync::Arc};
 
@@ -117,6 +118,21 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// An error with its causes, for people.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! All routes: one file a noun, each with its operations and the forms they take and give.
 
 mod audit;
+mod browsing;
+mod catalog;
+mod definitions;
 mod document;
 mod health;
 mod links;
@@ -9,6 +12,7 @@ mod oidc;
 mod setup;
 mod sign_in;
 mod tokens;
+mod trying;
 mod users;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +30,11 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(me::routes())
         .merge(users::routes())
         .merge(tokens::routes())
-        .merge(audit::routes());
+        .merge(audit::routes())
+        .merge(definitions::routes())
+        .merge(catalog::routes())
+        .merge(trying::routes())
+        .merge(browsing::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::base()).merge(health::routes()).nest(openapi::BASE, api);
     openapi::complete(all.get_openapi_mut());
     all

@@ -13,6 +13,8 @@ use crate::{Settings, attempts::Attempts, oidc::Oidc, passwords::Passwords};
 pub struct Parts {
     pub settings: Settings,
     pub store: Store,
+    /// Works with definitions and syncs.
+    pub workers: Arc<workers::Service>,
     pub clock: Arc<dyn Clock>,
     /// Unpredictable: sessions and tokens are made of it.
     pub random: Arc<dyn Random>,
@@ -27,6 +29,7 @@ pub struct Parts {
 pub struct AppState {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
+    pub(crate) workers: Arc<workers::Service>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) shutdown: CancellationToken,
@@ -38,12 +41,22 @@ pub struct AppState {
 
 impl AppState {
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, store, clock, random, wire, shutdown } = parts;
+        let Parts { settings, store, workers, clock, random, wire, shutdown } = parts;
         let passwords = Arc::new(Passwords::new(Arc::clone(&random)));
         let oidc = settings.oidc.clone().map(|oidc| {
             let back = settings.public_url.at(crate::oidc::CALLBACK);
             Arc::new(Oidc::new(oidc, back, wire, Arc::clone(&clock)))
         });
-        Self { settings: Arc::new(settings), store, clock, random, shutdown, passwords, attempts: Arc::default(), oidc }
+        Self {
+            settings: Arc::new(settings),
+            store,
+            workers,
+            clock,
+            random,
+            shutdown,
+            passwords,
+            attempts: Arc::default(),
+            oidc,
+        }
     }
 }

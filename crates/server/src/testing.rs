@@ -1,5 +1,6 @@
 //! What the tests of this crate share: a server without a socket, people who call it, and what it answers.
 
+pub(crate) mod connectors;
 pub(crate) mod provider;
 
 use std::sync::{
@@ -8,6 +9,7 @@ use std::sync::{
 };
 
 use axum::{Router, body::Body};
+use base64::Engine as _;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -57,11 +59,50 @@ impl Random for Seeded {
     }
 }
 
+/// What works with definitions, over connectors of tests.
+fn service(store: &Store, clock: &Arc<HandClock>, data: &std::path::Path) -> Arc<workers::Service> {
+    let random: Arc<dyn Random> = Arc::new(Seeded::new(11));
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    let settings = sync::Settings {
+        folder: data.to_owned(),
+        memory_bytes: 64 << 20,
+        disk_bytes: 64 << 20,
+        history_days: None,
+        history_bytes: None,
+    };
+    let clock: Arc<dyn Clock> = Arc::<HandClock>::clone(clock);
+    let steps = Arc::new(changes::NoSteps);
+    let engine = sync::Engine::new(store.clone(), settings, Arc::clone(&clock), Arc::clone(&random), steps);
+    Arc::new(workers::Service::new(workers::Parts {
+        store: store.clone(),
+        keyring: store::Keyring::of_text(&key, Arc::clone(&random)).unwrap(),
+        forms: Arc::new(project::Forms::new(Arc::new(connectors::Fakes))),
+        engine,
+        clock,
+        random,
+        variables: Arc::new(|_| None),
+        places: workers::Places {
+            settings: project::Settings {
+                name: "test".to_owned(),
+                folder: data.to_owned(),
+                data: data.to_owned(),
+                memory_bytes: 64 << 20,
+                disk_bytes: 64 << 20,
+                history_days: None,
+                history_bytes: None,
+            },
+            allowed: project::Allowed::default(),
+        },
+        plans: workers::PlanSettings::default(),
+    }))
+}
+
 /// A whole server, called without a socket.
 pub(crate) struct TestServer {
     pub(crate) state: AppState,
     pub(crate) clock: Arc<HandClock>,
     router: Router,
+    _data: tempfile::TempDir,
 }
 
 impl TestServer {
@@ -72,8 +113,10 @@ impl TestServer {
     pub(crate) async fn with(settings: Settings) -> Self {
         let clock = Arc::new(HandClock(AtomicI64::new(BEGINNING)));
         let store = Store::open_in_memory(Arc::<HandClock>::clone(&clock)).await.unwrap();
+        let data = tempfile::tempdir().unwrap();
         let state = AppState::new(Parts {
             settings,
+            workers: service(&store, &clock, data.path()),
             store,
             clock: Arc::<HandClock>::clone(&clock),
             random: Arc::new(Seeded::new(7)),
@@ -81,7 +124,7 @@ impl TestServer {
             shutdown: CancellationToken::new(),
         });
         let router = router(state.clone());
-        Self { state, clock, router }
+        Self { state, clock, router, _data: data }
     }
 
     /// The same with another router, for tests of layers.

@@ -47,6 +47,8 @@ codes! {
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this method";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
     Conflict, "conflict", CONFLICT, "It does not go with what is there";
+    InUse, "in_use", CONFLICT, "Something else needs it";
+    ManagedByFile, "managed_by_file", CONFLICT, "A project file owns it";
     LastOwner, "last_owner", CONFLICT, "Somebody must be an owner";
     LinkEnded, "link_ended", GONE, "The link does not work any more";
     VersionMismatch, "version_mismatch", PRECONDITION_FAILED, "It was changed in the meantime";
@@ -56,6 +58,7 @@ codes! {
     VersionRequired, "version_required", PRECONDITION_REQUIRED, "Say which version you change";
     TooManyAttempts, "too_many_attempts", TOO_MANY_REQUESTS, "There were too many attempts";
     Internal, "internal", INTERNAL_SERVER_ERROR, "Outflow failed";
+    UpstreamFailed, "upstream_failed", BAD_GATEWAY, "The source or destination did not do it";
     ShuttingDown, "shutting_down", SERVICE_UNAVAILABLE, "The server is ending";
     StoreUnavailable, "store_unavailable", SERVICE_UNAVAILABLE, "The control store cannot be reached";
 }

@@ -128,4 +128,15 @@ impl Store {
         let rows = self.read().await?.rows("find what uses a definition", sql, args![name]).await?;
         rows.iter().map(resource_ref).collect()
     }
+
+    /// Who waits for whom: each mapping with one that its schedule names.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub async fn resource_waits(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT resources.name, resource_waits.mapping FROM resource_waits \
+             JOIN resources ON resources.id = resource_waits.resource ORDER BY 1, 2";
+        let rows = self.read().await?.rows("see which mappings wait", sql, args![]).await?;
+        rows.iter().map(|row| Ok((row.text("name")?, row.text("mapping")?))).collect()
+    }
 }

@@ -136,6 +136,7 @@ async fn what_is_used_cannot_be_removed(store: Store, _: Arc<HandClock>) {
     assert!(told.contains("used by the mapping `waits-0`, the mapping `waits-1`"), "{told}");
     assert!(told.contains("the mapping `waits-4` and 2 more; change"), "{told}");
     assert_eq!(store.resource_users(Mapping, "people-to-crm").await.unwrap().len(), 7);
+    assert_eq!(store.resource_waits().await.unwrap()[0], ("waits-0".to_owned(), "people-to-crm".to_owned()));
     assert_eq!(store.resource_users(Destination, "crm").await.unwrap().len(), 8);
 
     waiting["schedule"] = json!("manual");
