@@ -1,6 +1,8 @@
 //! When mappings are due: for each the next moment, the last one, and what it waits for. What the moments are is worked
 //! out elsewhere; here it is seen to that none is lost and none starts two syncs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
@@ -108,17 +110,31 @@ impl Store {
         row.map(|row| row.time("next_due_at")).transpose()
     }
 
-    /// Writes down when a mapping is due, and for whose ends it waits. False: it was changed since `row` was read, and
-    /// nothing is written. A row of revision 0 is a new one.
+    /// Writes down when mappings are due, each with those for whose ends it waits. For each whether it was done: one that
+    /// was changed since its row was read stays as it is. A row of revision 0 is a new one.
     ///
     /// # Errors
-    /// A statement fails.
-    pub async fn set_due(&self, row: &DueRow, awaited: &[String]) -> Result<bool, StoreError> {
-        persistently!(self.try_set_due(row, awaited).await)
+    /// A statement fails; then nothing has changed.
+    pub async fn set_due(&self, rows: &[(DueRow, Vec<String>)]) -> Result<Vec<bool>, StoreError> {
+        persistently!(self.try_set_due(rows).await)
     }
 
-    async fn try_set_due(&self, row: &DueRow, awaited: &[String]) -> Result<bool, StoreError> {
-        let mut transaction = self.begin("write down when a mapping is due").await?;
+    async fn try_set_due(&self, rows: &[(DueRow, Vec<String>)]) -> Result<Vec<bool>, StoreError> {
+        let mut transaction = self.begin("write down when mappings are due").await?;
+        let mut done = Vec::with_capacity(rows.len());
+        for (row, awaited) in rows {
+            done.push(self.set_one(&mut transaction, row, awaited).await?);
+        }
+        transaction.commit().await?;
+        Ok(done)
+    }
+
+    async fn set_one(
+        &self,
+        transaction: &mut Transaction<'_>,
+        row: &DueRow,
+        awaited: &[String],
+    ) -> Result<bool, StoreError> {
         let sql = "INSERT INTO due (mapping, model, schedule, enabled, next_due_at, last_due_at, reason, waits, consumed, \
              revision, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10 + 1, $11) \
              ON CONFLICT (mapping) DO UPDATE SET model = excluded.model, schedule = excluded.schedule, \
@@ -141,12 +157,13 @@ impl Store {
         if transaction.execute(sql, args).await? == 0 {
             return Ok(false);
         }
-        transaction.execute("DELETE FROM due_after WHERE mapping = $1", args![&row.mapping]).await?;
+        if row.revision > 0 {
+            transaction.execute("DELETE FROM due_after WHERE mapping = $1", args![&row.mapping]).await?;
+        }
         for awaited in awaited {
             let sql = "INSERT INTO due_after (awaited, mapping) VALUES ($1, $2) ON CONFLICT DO NOTHING";
             transaction.execute(sql, args![awaited, &row.mapping]).await?;
         }
-        transaction.commit().await?;
         Ok(true)
     }
 
@@ -171,6 +188,11 @@ impl Store {
 
     async fn try_start_due(&self, starts: &[DueStart]) -> Result<Vec<DueOutcome>, StoreError> {
         let mut transaction = self.begin("start what is due").await?;
+        let sources: BTreeMap<&str, u32> =
+            starts.iter().map(|start| (start.run.source.as_str(), start.run.extracts_max)).collect();
+        for (source, extracts_max) in sources {
+            self.note_source(&mut transaction, source, extracts_max).await?;
+        }
         let mut outcomes = Vec::with_capacity(starts.len());
         for start in starts {
             outcomes.push(self.start_one(&mut transaction, start).await?);

@@ -106,6 +106,7 @@ impl Store {
                 return Ok(if run.sync.id == new.id { Enqueued::New(run) } else { Enqueued::Same(run) });
             }
         }
+        self.note_source(&mut transaction, &new.source, new.extracts_max).await?;
         let enqueued = self.insert_run(&mut transaction, new).await?;
         if let (Enqueued::New(run), Some(key)) = (&enqueued, &new.key) {
             let sql = "INSERT INTO start_keys (start_key, sync, at) VALUES ($1, $2, $3) \
@@ -122,13 +123,12 @@ impl Store {
         Ok(enqueued)
     }
 
-    /// Inserts a queued sync in a transaction of the caller's.
+    /// Inserts a queued sync in a transaction of the caller's, which has noted its source.
     pub(crate) async fn insert_run(
         &self,
         transaction: &mut Transaction<'_>,
         new: &NewRun,
     ) -> Result<Enqueued, StoreError> {
-        self.note_source(transaction, &new.source, new.extracts_max).await?;
         let now = self.now();
         let busy = format!("mapping = $2 AND {}", busy(&self.lease_now()));
         let insert = format!(
@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// Notes what a source bears. Rows are touched only when something changes: whoever takes from a source locks its.
-    async fn note_source(
+    pub(crate) async fn note_source(
         &self,
         transaction: &mut Transaction<'_>,
         source: &str,

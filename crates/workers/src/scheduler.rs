@@ -1,7 +1,7 @@
 //! The scheduler: it queues what is due, in the order in which it is. Several processes may have one each: what one has
 //! queued, the others find queued.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use store::{DueOutcome, DueRow, DueStart, NewRun, ResourceKind, ResourceRef, StoreError, Task};
@@ -37,11 +37,13 @@ pub struct Scheduler {
     seen: Option<(Timestamp, Instant)>,
     /// When all was worked out.
     reckoned: Option<Instant>,
+    /// What had changed was not worked out to the end.
+    is_behind: bool,
 }
 
 impl Scheduler {
     pub fn new(service: Arc<Service>) -> Self {
-        Self { service, catalogue: Catalogue::default(), seen: None, reckoned: None }
+        Self { service, catalogue: Catalogue::default(), seen: None, reckoned: None, is_behind: false }
     }
 
     /// Goes on until it is stopped. An error is told to the log, and all is tried again.
@@ -74,14 +76,14 @@ impl Scheduler {
     /// The store cannot be read or written.
     pub async fn step(&mut self) -> Result<Option<Timestamp>, ServiceError> {
         let was_set_back = self.was_set_back();
-        let mut changed = self.catalogue.follow(self.service.store()).await?;
+        // What is cut short is done anew, all of it.
+        let was_behind = std::mem::replace(&mut self.is_behind, true);
+        let changed = self.catalogue.follow(self.service.store()).await?;
         let is_stale = self.reckoned.is_none_or(|reckoned| reckoned.elapsed() > RECKON_AGAIN);
-        if was_set_back || is_stale {
-            changed.mappings.extend(self.catalogue.mappings().map(str::to_owned));
-            changed.removed.extend(self.forgotten().await?);
-        }
-        self.reckon(changed).await?;
-        if was_set_back || is_stale {
+        let all = was_set_back || is_stale || was_behind || changed.mappings.len() > BATCH as usize;
+        self.reckon(changed, all).await?;
+        self.is_behind = false;
+        if all {
             self.reckoned = Some(Instant::now());
         }
         loop {
@@ -103,41 +105,83 @@ impl Scheduler {
         })
     }
 
-    /// What is kept of mappings that are no more.
-    async fn forgotten(&self) -> Result<Vec<String>, StoreError> {
-        let known: BTreeSet<&str> = self.catalogue.mappings().collect();
-        let mut forgotten = Vec::new();
+    /// All that is known of when mappings are due.
+    async fn all_due(&self) -> Result<BTreeMap<String, DueRow>, StoreError> {
+        let mut all = BTreeMap::new();
         let mut after: Option<String> = None;
         loop {
             let rows = self.service.store().all_due(after.as_deref(), 1_000).await?;
-            let Some(last) = rows.last() else { break };
+            let Some(last) = rows.last() else { return Ok(all) };
             after = Some(last.mapping.clone());
-            forgotten.extend(rows.into_iter().map(|row| row.mapping).filter(|name| !known.contains(name.as_str())));
+            all.extend(rows.into_iter().map(|row| (row.mapping.clone(), row)));
         }
-        Ok(forgotten)
     }
 
-    /// Works out anew when mappings are due.
-    async fn reckon(&mut self, changed: Changed) -> Result<(), ServiceError> {
+    /// Works out anew when mappings are due: those that have changed, or all.
+    async fn reckon(&mut self, changed: Changed, all: bool) -> Result<(), ServiceError> {
         for mapping in changed.removed {
             self.service.store().forget_due(&mapping).await?;
         }
-        for mapping in changed.mappings {
-            let wanted = match self.catalogue.wanted(&mapping) {
-                None => continue,
-                Some(Ok(wanted)) => wanted,
-                Some(Err(())) => {
-                    let schedule = self.resolved(&mapping).await?;
-                    self.catalogue.resolve(&mapping, schedule);
-                    match self.catalogue.wanted(&mapping) {
-                        Some(Ok(wanted)) => wanted,
-                        _ => continue,
-                    }
-                }
-            };
-            self.note(&mapping, &wanted).await?;
+        if !all {
+            for mapping in changed.mappings {
+                self.reckon_one(&mapping).await?;
+            }
+            return Ok(());
+        }
+        let known = self.all_due().await?;
+        let mappings: Vec<String> = self.catalogue.mappings().map(str::to_owned).collect();
+        for gone in known.keys().filter(|name| mappings.binary_search(name).is_err()) {
+            self.service.store().forget_due(gone).await?;
+        }
+        for batch in mappings.chunks(BATCH as usize) {
+            let mut rows = Vec::new();
+            for mapping in batch {
+                rows.extend(self.updated(mapping, known.get(mapping)).await?);
+            }
+            if rows.is_empty() {
+                continue;
+            }
+            let done = self.service.store().set_due(&rows).await?;
+            for ((row, _), _) in rows.iter().zip(done).filter(|(_, done)| !done) {
+                self.reckon_one(&row.mapping).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn reckon_one(&mut self, mapping: &str) -> Result<(), ServiceError> {
+        loop {
+            let known = self.service.store().due(mapping).await?;
+            let Some(updated) = self.updated(mapping, known.as_ref()).await? else { return Ok(()) };
+            if self.service.store().set_due(&[updated]).await?.contains(&true) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is to be written down of when a mapping is due, and for whose ends it waits. None: what is known holds.
+    async fn updated(
+        &mut self,
+        mapping: &str,
+        known: Option<&DueRow>,
+    ) -> Result<Option<(DueRow, Vec<String>)>, ServiceError> {
+        let Some(wanted) = self.wanted(mapping).await? else { return Ok(None) };
+        let awaited = moments::read(&wanted.schedule).awaited().to_vec();
+        let ends = finished(self.service.store(), &awaited).await?;
+        let updated = moments::updated(known, mapping, &wanted, self.service.now(), |name| of(&ends, name));
+        Ok(updated.map(|row| (row, awaited)))
+    }
+
+    /// What its definitions say about when a mapping starts. None: there is no such mapping.
+    async fn wanted(&mut self, mapping: &str) -> Result<Option<Wanted>, ServiceError> {
+        match self.catalogue.wanted(mapping) {
+            None => return Ok(None),
+            Some(Ok(wanted)) => return Ok(Some(wanted)),
+            Some(Err(())) => {}
+        }
+        let schedule = self.resolved(mapping).await?;
+        self.catalogue.resolve(mapping, schedule);
+        Ok(self.catalogue.wanted(mapping).and_then(Result::ok))
     }
 
     /// The schedule of a mapping whose document refers to what is outside of it. A wrong one is never due.
@@ -151,24 +195,6 @@ impl Scheduler {
             Err(error) => {
                 tracing::warn!(mapping, error = told(&error), "a schedule cannot be understood, so it starts nothing");
                 Ok(moments::written(&schedule::ScheduleForm::Manual))
-            }
-        }
-    }
-
-    async fn note(&self, mapping: &str, wanted: &Wanted) -> Result<(), ServiceError> {
-        let store = self.service.store();
-        let awaited = moments::read(&wanted.schedule).awaited().to_vec();
-        let ends = finished(store, &awaited).await?;
-        loop {
-            let known = store.due(mapping).await?;
-            let updated = moments::updated(known.as_ref(), mapping, wanted, self.service.now(), |name| of(&ends, name));
-            match updated {
-                None => return Ok(()),
-                Some(row) => {
-                    if store.set_due(&row, &awaited).await? {
-                        return Ok(());
-                    }
-                }
             }
         }
     }

@@ -43,6 +43,7 @@ impl Store {
         let mark = "UPDATE syncs SET successor = $2 WHERE id = $1";
         // Its successor is named first: then it is in nobody's way.
         transaction.execute(mark, args![left.to_string(), new.id.to_string()]).await?;
+        self.note_source(&mut transaction, &new.source, new.extracts_max).await?;
         let mut enqueued = self.insert_run(&mut transaction, new).await?;
         match &mut enqueued {
             Enqueued::New(run) => {

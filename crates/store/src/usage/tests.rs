@@ -72,7 +72,7 @@ async fn an_end_makes_due_what_waited_for_it(store: Store, _: Arc<HandClock>) {
             consumed: "{}".to_owned(),
             revision: 0,
         };
-        store.set_due(&row, &["m1".to_owned()]).await.unwrap();
+        assert_eq!(store.set_due(&[(row, vec!["m1".to_owned()])]).await.unwrap(), [true]);
     }
     end(&store, 1, "crm", SyncState::Done, Counts::default()).await;
     let waiting = store.waiting_for("m1").await.unwrap();
