@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Problem;
-pub use secrets::{KEPT, hide_channel, open_channel, seal_channel};
+pub use secrets::{KEPT, hide_channel, open_channel, open_document, seal_channel};
 
 const RECIPIENTS_MAX: usize = 50;
 const HEADERS_MAX: usize = 20;

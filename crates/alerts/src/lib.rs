@@ -23,7 +23,8 @@ mod webhook;
 pub use alerting::Alerting;
 pub use attempt::{Attempt, End, Sender};
 pub use channel::{
-    ChannelForm, EmailForm, KEPT, Security, SlackForm, SmtpForm, WebhookForm, hide_channel, open_channel, seal_channel,
+    ChannelForm, EmailForm, KEPT, Security, SlackForm, SmtpForm, WebhookForm, hide_channel, open_channel,
+    open_document, seal_channel,
 };
 pub use credentials::{certificate_ends, granted_end};
 pub use dispatcher::Dispatcher;

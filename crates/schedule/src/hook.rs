@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -80,6 +81,9 @@ pub struct DbtCloudEvent {
     /// `job.run.started`, `job.run.completed` or `job.run.errored`.
     #[serde(rename = "eventType")]
     pub event_type: String,
+    /// When it happened.
+    #[serde(default)]
+    pub timestamp: Option<Timestamp>,
     pub data: DbtCloudRun,
 }
 

@@ -44,6 +44,9 @@ impl Gate {
             return Ok(());
         };
         let access = self.operations.access(&route, request.method());
+        if access == Some(Access::Signed) {
+            return Ok(());
+        }
         let identity = match self.identity(request.headers()).await {
             // What is open to everybody may use the header for signatures of its own.
             Err(error) if error.code() == Code::SignInRequired && !matches!(access, Some(Access::With(_))) => None,
@@ -57,7 +60,7 @@ impl Gate {
             }
         }
         match (access, &identity) {
-            (Some(Access::Open), _) => {}
+            (Some(Access::Open | Access::Signed), _) => {}
             (Some(Access::With(right)), Some(identity)) => identity.may(right)?,
             (Some(Access::With(_)), None) => return Err(sign_in_required()),
             (Some(Access::Nobody), _) => return Err(ApiError::new(Code::NotAllowed, "nobody may do this yet")),

@@ -16,6 +16,9 @@ const TABLE: &str = include_str!("operations.txt");
 pub(crate) enum Access {
     /// Anybody, without signing in.
     Open,
+    /// Whoever has signed the request, which the route finds out. Neither a session nor a token is looked for: the
+    /// header of a token may hold the signature.
+    Signed,
     /// Who has the right.
     With(Right),
     /// The table does not say, so nobody.
@@ -27,6 +30,7 @@ impl Access {
     fn of_word(word: &str) -> Option<Self> {
         Some(match word {
             "open" => Access::Open,
+            "signed" => Access::Signed,
             "view" => Access::With(Right::View),
             "operate" => Access::With(Right::Operate),
             "edit" => Access::With(Right::Edit),

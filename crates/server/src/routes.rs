@@ -1,11 +1,15 @@
 //! All routes: one file a noun, each with its operations and the forms they take and give.
 
+mod alert_rules;
+mod alerts;
 mod audit;
 mod browsing;
 mod catalog;
+mod channels;
 mod definitions;
 mod document;
 mod health;
+mod hooks;
 mod links;
 mod me;
 mod oidc;
@@ -34,7 +38,11 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(definitions::routes())
         .merge(catalog::routes())
         .merge(trying::routes())
-        .merge(browsing::routes());
+        .merge(browsing::routes())
+        .merge(alert_rules::routes())
+        .merge(alerts::routes())
+        .merge(channels::routes())
+        .merge(hooks::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::base()).merge(health::routes()).nest(openapi::BASE, api);
     openapi::complete(all.get_openapi_mut());
     all

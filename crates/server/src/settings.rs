@@ -25,12 +25,21 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// Where people may sign in besides.
     pub oidc: Option<OidcSettings>,
+    /// Which addresses the webhooks of alerts may call.
+    pub webhook_reach: kit::Reach,
 }
 
 impl Settings {
     /// The defaults for a server that is reached at `public_url`.
     pub fn new(public_url: PublicUrl) -> Self {
-        Self { public_url, body_bytes_max: BODY_BYTES_MAX, proxies: 0, sessions: SESSIONS, oidc: None }
+        Self {
+            public_url,
+            body_bytes_max: BODY_BYTES_MAX,
+            proxies: 0,
+            sessions: SESSIONS,
+            oidc: None,
+            webhook_reach: kit::Reach::Private,
+        }
     }
 }
 

@@ -74,9 +74,17 @@ pub fn seal_channel(
 /// # Errors
 /// One of the secrets cannot be opened, or another version wrote the document: why, without a word of a secret.
 pub fn open_channel(channel: &ChannelRow, keyring: &Keyring) -> Result<ChannelForm, String> {
-    let about = about(&channel.name);
+    open_document(&channel.name, &channel.document, keyring)
+}
+
+/// The same of the document of a channel of that name.
+///
+/// # Errors
+/// As for [`open_channel`].
+pub fn open_document(name: &str, document: &Value, keyring: &Keyring) -> Result<ChannelForm, String> {
+    let about = about(name);
     let mut result = Ok(());
-    let mut opened = channel.document.clone();
+    let mut opened = document.clone();
     each(&mut opened, &mut |_, text| {
         let Some(sealed) = text.strip_prefix(SEALED).and_then(|rest| rest.strip_suffix(END)) else { return };
         match keyring.open(&about, sealed) {

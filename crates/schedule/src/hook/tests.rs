@@ -39,6 +39,7 @@ fn only_the_success_of_a_chosen_job_starts_a_sync() {
 fn an_event_tells_its_id_and_its_run() {
     let event = event("job.run.completed", "\"123\"", "Success");
     assert_eq!((event.event_id.as_str(), event.data.run_id), ("wev_1", Some(12345)));
+    assert_eq!(event.timestamp.map(|time| time.as_second()), Some(1_675_193_295));
 }
 
 #[test]

@@ -42,6 +42,7 @@ codes! {
     SignInRequired, "sign_in_required", UNAUTHORIZED, "Sign in first";
     WrongCredentials, "wrong_credentials", UNAUTHORIZED, "E-mail address or password is wrong";
     NotAllowed, "not_allowed", FORBIDDEN, "You may not do this";
+    WrongSignature, "wrong_signature", FORBIDDEN, "The signature is not the hook's";
     OtherSite, "other_site", FORBIDDEN, "The request comes from another site's page";
     NotFound, "not_found", NOT_FOUND, "There is no such thing";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this method";

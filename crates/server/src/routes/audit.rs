@@ -61,9 +61,9 @@ pub(crate) struct AuditView {
 /// Who did something.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActorView {
-    id: String,
+    pub(super) id: String,
     /// What it was called then.
-    name: String,
+    pub(super) name: String,
 }
 
 impl From<AuditEntry> for AuditView {
