@@ -103,6 +103,15 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size = text.parse().ok().or_else(|| checking::parse_size(text)).filter(|size| *size > 0);
+        size.map(Self).ok_or_else(|| format!("`{text}` is no size; write it as `512MiB` or `2GB`"))
+    }
+}
+
 impl JsonSchema for Size {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "size".into()

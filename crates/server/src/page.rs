@@ -67,6 +67,13 @@ impl<T> Page<T> {
     }
 }
 
+impl<T> Page<T> {
+    /// A page whose next one begins at that place, if there is one.
+    pub(crate) fn new<C: Serialize>(items: Vec<T>, next: Option<&C>) -> Self {
+        Self { items, next_cursor: next.map(cursor) }
+    }
+}
+
 fn cursor<C: Serialize>(place: &C) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
 }

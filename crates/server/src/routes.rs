@@ -8,14 +8,19 @@ mod catalog;
 mod channels;
 mod definitions;
 mod document;
+mod events;
 mod health;
 mod hooks;
 mod links;
 mod me;
 mod oidc;
+mod overview;
+mod plans;
 mod setup;
 mod sign_in;
+mod syncs;
 mod tokens;
+mod traces;
 mod trying;
 mod users;
 
@@ -42,7 +47,12 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(alert_rules::routes())
         .merge(alerts::routes())
         .merge(channels::routes())
-        .merge(hooks::routes());
+        .merge(hooks::routes())
+        .merge(syncs::routes())
+        .merge(plans::routes())
+        .merge(traces::routes())
+        .merge(overview::routes())
+        .merge(events::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::base()).merge(health::routes()).nest(openapi::BASE, api);
     openapi::complete(all.get_openapi_mut());
     all

@@ -115,6 +115,16 @@ pub(crate) async fn write(transaction: &mut Transaction<'_>, entry: &AuditEntry)
 }
 
 impl Store {
+    /// Adds an entry of something that changed no definition: a sync that was cancelled, for instance.
+    ///
+    /// # Errors
+    /// The statement fails.
+    pub async fn write_audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let mut transaction = self.begin("write the audit log").await?;
+        write(&mut transaction, entry).await?;
+        transaction.commit().await
+    }
+
     /// The entries a filter lets pass, newest first, from the one after `before` on.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod preview;
 mod replay;
 mod reset;
 mod schema;
+mod serve;
 mod simulate;
 mod status;
 mod sync;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Hook(hook::HookCommand),
     Destinations(destinations::Destinations),
     Schema(schema::Schema),
+    Serve(serve::Serve),
+    Worker(serve::WorkerCommand),
     Keys(keys::Keys),
     Simulate(simulate::Simulate),
 }
@@ -104,6 +107,8 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Hook(command) => command.run(context).await,
         Command::Destinations(command) => command.run(context).await,
         Command::Schema(command) => command.run(context),
+        Command::Serve(command) => command.run(context).await,
+        Command::Worker(command) => command.run(context).await,
         Command::Keys(command) => command.run(context).await,
         Command::Simulate(command) => command.run(context).await,
     }

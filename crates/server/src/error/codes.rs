@@ -47,6 +47,8 @@ codes! {
     NotFound, "not_found", NOT_FOUND, "There is no such thing";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this method";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    AlreadyRunning, "already_running", CONFLICT, "A sync of the mapping waits or runs already";
+    SwitchedOff, "switched_off", CONFLICT, "It is switched off";
     Conflict, "conflict", CONFLICT, "It does not go with what is there";
     InUse, "in_use", CONFLICT, "Something else needs it";
     ManagedByFile, "managed_by_file", CONFLICT, "A project file owns it";

@@ -2,6 +2,7 @@
 
 use project::Problems;
 use store::{ResourceError, SettingError};
+use sync::Problem;
 use workers::ServiceError;
 
 use crate::{ApiError, Code};
@@ -74,14 +75,33 @@ impl ApiError {
             ServiceError::Store(error) => error.into(),
             ServiceError::Definitions(problems) => Self::of_problems(&problems, place),
             ServiceError::UnknownPlan(id) => Self::not_found("plan", &id.to_string()),
-            ServiceError::Engine(problem) => {
-                let error = Self::new(Code::Conflict, problem.message);
-                problem.hint.into_iter().fold(error, Self::with_hint)
+            ServiceError::Engine(problem) => Self::of_problem(problem),
+            ServiceError::SwitchedOff { .. } => Self::new(Code::SwitchedOff, error.to_string()),
+            ServiceError::OtherMapping { .. } | ServiceError::NotHeld(_) | ServiceError::PlanNotReady(_) => {
+                Self::new(Code::Conflict, error.to_string())
             }
-            ServiceError::SwitchedOff { .. }
-            | ServiceError::OtherMapping { .. }
-            | ServiceError::NotHeld(_)
-            | ServiceError::PlanNotReady(_) => Self::new(Code::Conflict, error.to_string()),
         }
+    }
+
+    /// What kept the engine from doing it.
+    pub(crate) fn of_problem(problem: Problem) -> Self {
+        let code = match problem.code.as_str() {
+            "internal" => Code::Internal,
+            "locked" => Code::AlreadyRunning,
+            "store" => Code::StoreUnavailable,
+            code if ["source_", "query_", "destination_"].iter().any(|start| code.starts_with(start)) => {
+                Code::UpstreamFailed
+            }
+            _ => Code::Conflict,
+        };
+        let error = Self::new(code, problem.message);
+        problem.hint.into_iter().fold(error, Self::with_hint)
+    }
+}
+
+/// For what is about no definition of the request's own.
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        Self::of_service(error, "")
     }
 }
