@@ -116,7 +116,7 @@ async fn a_mapping_that_does_not_start_and_access_that_ends_are_told() {
         consumed: "{}".to_owned(),
         revision: 0,
     };
-    scene.store.set_due(&due, &[]).await.unwrap();
+    assert_eq!(scene.store.set_due(&[(due, Vec::new())]).await.unwrap(), [true]);
     let ends_at = scene.clock.now() + Duration::from_secs(86_400);
     let tokens = json!({ "access_token": "a", "renew_at": ends_at, "origin": "o" });
     let granted = scene.store.granted_tokens("crm", &scene.dispatcher.keyring);

@@ -502,8 +502,8 @@ async fn mappings_are_found_with_what_they_use_and_when_they_are_due(store: Stor
         consumed: "{}".to_owned(),
         revision: 0,
     };
-    store.set_due(&due("people", true, 2_000), &[]).await.unwrap();
-    store.set_due(&due("past", false, 2_000), &[]).await.unwrap();
+    let rows = [(due("people", true, 2_000), Vec::new()), (due("past", false, 2_000), Vec::new())];
+    assert_eq!(store.set_due(&rows).await.unwrap(), [true, true]);
     clock.set(1_500);
     let stand = DueStand {
         mapping: "people".to_owned(),
