@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use alerts::{Alerting, Dispatcher, Sender};
 use changes::NoSteps;
 use clap::Args;
 use kit::{Limits, Wire, WireSettings};
@@ -22,6 +23,8 @@ use crate::{
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
+/// Alerts may go to addresses of the own network: whoever runs the server has tools there.
+const WEBHOOK_REACH: kit::Reach = kit::Reach::Private;
 const MEMORY_DEFAULT: u64 = 512 << 20;
 const DISK_DEFAULT: u64 = 20 << 30;
 
@@ -130,7 +133,11 @@ impl Serve {
             },
         };
         let service = Arc::new(self.working.service(&installation)?);
-        let settings = server::Settings { proxies: self.proxies, ..server::Settings::new(public_url.clone()) };
+        let settings = server::Settings {
+            proxies: self.proxies,
+            webhook_reach: WEBHOOK_REACH,
+            ..server::Settings::new(public_url.clone())
+        };
         let shutdown = context.cancel.clone();
         let state = AppState::new(server::Parts {
             settings,
@@ -154,12 +161,23 @@ impl Serve {
             shutdown.cancel();
             served
         };
+        let alerting = Alerting::new(
+            Dispatcher {
+                store: installation.store.clone(),
+                sender: Sender { clock: Arc::new(SystemClock), reach: WEBHOOK_REACH },
+                random: Arc::new(SystemRandom),
+                keyring: installation.keyring.clone(),
+                public_url: Some(public_url.to_string()),
+            },
+            service.worker().to_string(),
+        );
         let worker = (!self.no_worker).then(|| Worker::new(Arc::clone(&service), self.working.settings()));
-        let (served, (), (), ()) = tokio::join!(
+        let (served, (), (), (), ()) = tokio::join!(
             serving,
             Scheduler::new(Arc::clone(&service)).run(shutdown.clone()),
             run(worker, &shutdown),
             Arc::clone(&service).follow_others(shutdown.clone()),
+            alerting.run(shutdown.clone()),
         );
         served.map_err(|error| Failure::new("the server ended").because(error))?;
         Ok(Exit::Done)
