@@ -6,9 +6,12 @@ mod audit;
 mod browsing;
 mod catalog;
 mod channels;
+mod choosing;
+pub(crate) mod connecting;
 mod definitions;
 mod document;
 mod events;
+mod exporting;
 mod health;
 mod hooks;
 mod links;
@@ -52,7 +55,10 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(plans::routes())
         .merge(traces::routes())
         .merge(overview::routes())
-        .merge(events::routes());
+        .merge(events::routes())
+        .merge(choosing::routes())
+        .merge(connecting::routes())
+        .merge(exporting::routes());
     let mut all = OpenApiRouter::with_openapi(openapi::base()).merge(health::routes()).nest(openapi::BASE, api);
     openapi::complete(all.get_openapi_mut());
     all

@@ -6,7 +6,7 @@ use records::{Clock, Random};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Settings, attempts::Attempts, oidc::Oidc, passwords::Passwords};
+use crate::{Settings, attempts::Attempts, oidc::Oidc, passwords::Passwords, routes::connecting::Connecting};
 
 /// What the binary gives the server. A part of the server that needs more adds a field here and in [`AppState`].
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct AppState {
     pub(crate) shutdown: CancellationToken,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) attempts: Arc<Attempts>,
+    /// Access to tools that people are about to grant.
+    pub(crate) connecting: Arc<Connecting>,
     /// None where people sign in with passwords only.
     pub(crate) oidc: Option<Arc<Oidc>>,
 }
@@ -56,6 +58,7 @@ impl AppState {
             shutdown,
             passwords,
             attempts: Arc::default(),
+            connecting: Arc::default(),
             oidc,
         }
     }

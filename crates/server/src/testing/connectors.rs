@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use kit::{
-    Batch, ChoicePage, ChoiceQuery, DeliveryError, Destination, DynamicChoice, Facts, Place, Query, SettingsError,
-    Source, SourceError, Table, TableColumn, TableKind, TableName, Wire,
+    Auth, Batch, ChoicePage, ChoiceQuery, DeliveryError, Destination, DynamicChoice, Facts, Grant, OAuth, Place, Query,
+    SettingsError, Source, SourceError, Table, TableColumn, TableKind, TableName, Wire, WireSettings,
 };
 use project::Connectors;
 use records::{Column, Kind, Outcome, Schema};
@@ -28,6 +28,19 @@ actions:
     fields:
       - { key: email, label: E-mail, type: string, required: true }
       - { key: name, label: Name, type: string }
+";
+
+/// A tool that a person grants access to.
+const PORTAL: &str = "
+slug: portal
+name: Portal
+settings:
+  - { key: url, type: url, label: Address, required: true }
+actions:
+  - slug: upsert
+    name: Upsert
+    modes: [upsert]
+    fields: [{ key: email, label: E-mail, type: string }]
 ";
 
 #[derive(Debug)]
@@ -58,7 +71,7 @@ impl Connectors for Fakes {
     }
 
     fn destination_facts(&self) -> Vec<Facts> {
-        vec![Facts::parse(CRM).unwrap()]
+        [CRM, PORTAL].iter().map(|facts| Facts::parse(facts).unwrap()).collect()
     }
 
     fn destination(
@@ -156,6 +169,25 @@ struct Crm {
 impl Destination for Crm {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn wire_settings(&self) -> WireSettings {
+        let limits = self.facts.limits;
+        if self.facts.slug != "portal" {
+            return WireSettings { limits, ..WireSettings::default() };
+        }
+        let url = self.settings["url"].as_str().unwrap();
+        let auth = Auth::OAuth(Box::new(OAuth {
+            token_url: format!("{url}/token"),
+            client_id: "app".to_owned(),
+            client_secret: Some("very-s3cret".to_owned()),
+            client_in_body: false,
+            scopes: Vec::new(),
+            parameters: Vec::new(),
+            grant: Grant::AuthorizationCode { authorize_url: format!("{url}/authorize"), parameters: Vec::new() },
+            store: None,
+        }));
+        WireSettings { limits, auth, ..WireSettings::default() }
     }
 
     async fn check(&self, _wire: &Wire) -> Result<String, DeliveryError> {
