@@ -1,5 +1,6 @@
 //! The commands, one file each: what they take, what they do. How results look is in `render`.
 
+mod backup;
 mod baseline;
 mod check;
 mod connect;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Schema(schema::Schema),
     Serve(serve::Serve),
     Worker(serve::WorkerCommand),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Keys(keys::Keys),
     Simulate(simulate::Simulate),
 }
@@ -109,6 +112,8 @@ pub(crate) async fn run(command: Command, context: &Context<'_>) -> Result<Exit,
         Command::Schema(command) => command.run(context),
         Command::Serve(command) => command.run(context).await,
         Command::Worker(command) => command.run(context).await,
+        Command::Backup(command) => command.run(context).await,
+        Command::Restore(command) => command.run(context).await,
         Command::Keys(command) => command.run(context).await,
         Command::Simulate(command) => command.run(context).await,
     }

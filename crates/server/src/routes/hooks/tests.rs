@@ -40,7 +40,7 @@ async fn waiting(hook: Value) -> TestServer {
         consumed: "{}".to_owned(),
         revision: 0,
     };
-    server.state.store.set_due(&due, &[]).await.unwrap();
+    server.state.store.set_due(&[(due, Vec::new())]).await.unwrap();
     server
 }
 
