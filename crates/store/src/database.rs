@@ -88,7 +88,7 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    #[error("the disk of the control store is full, so it cannot {doing}; free some of it")]
+    #[error("the control store cannot {doing}: its disk is full, or its file too large for it; free some of it")]
     Full {
         doing: &'static str,
         #[source]
@@ -342,21 +342,27 @@ fn not_newer(place: &str, found: Option<i64>) -> Result<(), StoreError> {
 /// Two processes may open a new store at once: the write lock is taken first, so the second finds the work done.
 async fn migrate_sqlite(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let place = path.display().to_string();
-    let failed = |source: sqlx::Error| StoreError::Migrate { place: place.clone(), source: source.into() };
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let failed = |source: MigrateError| match source {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) if connection::is_full(&source) => {
+            StoreError::Full { doing: "be brought to this version's schema", source }
+        }
+        source => StoreError::Migrate { place: place.clone(), source },
+    };
+    let unanswered = |source: sqlx::Error| failed(source.into());
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unanswered)?;
     let migrated = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'")
         .fetch_optional(&mut *transaction)
         .await
-        .map_err(failed)?;
+        .map_err(unanswered)?;
     if migrated.is_some() {
         let newest = sqlx::query("SELECT max(version) AS newest FROM _sqlx_migrations")
             .fetch_one(&mut *transaction)
             .await
-            .map_err(failed)?;
-        not_newer(&place, newest.try_get("newest").map_err(failed)?)?;
+            .map_err(unanswered)?;
+        not_newer(&place, newest.try_get("newest").map_err(unanswered)?)?;
     }
-    run(&MIGRATIONS, &mut *transaction).await.map_err(|source| StoreError::Migrate { place: place.clone(), source })?;
-    transaction.commit().await.map_err(failed)
+    run(&MIGRATIONS, &mut *transaction).await.map_err(failed)?;
+    transaction.commit().await.map_err(unanswered)
 }
 
 fn without_password(url: &str) -> String {

@@ -11,6 +11,7 @@ mod jobs;
 mod kills;
 mod map;
 mod memory;
+mod server;
 mod story;
 mod support;
 mod telemetry;

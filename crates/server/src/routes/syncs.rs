@@ -321,8 +321,8 @@ async fn start_sync(
 
 /// Retry what failed, now
 ///
-/// Records that could not be delivered return with every sync; this starts one that brings back those that were given
-/// up too.
+/// Records that could not be delivered return with every sync; this starts one now. Those that were given up come back
+/// when the sync that gave them up is replayed with `failed_only`.
 #[utoipa::path(
     post, path = "/mappings/{mapping}/retry", operation_id = "retry_failed", tag = "syncs",
     params(("mapping" = String, Path, description = "Its name or id"),

@@ -319,10 +319,14 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
 }
 
 fn failure(doing: &'static str, source: sqlx::Error) -> StoreError {
-    // SQLITE_FULL, and PostgreSQL's disk_full.
-    let is_full =
-        source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "13" || code == "53100");
-    if is_full { StoreError::Full { doing, source } } else { StoreError::Statement { doing, source } }
+    if is_full(&source) { StoreError::Full { doing, source } } else { StoreError::Statement { doing, source } }
+}
+
+/// Whether there is no room for what is to be written: SQLITE_FULL, SQLITE_IOERR_WRITE (a file that may not grow), and
+/// PostgreSQL's disk_full.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "13" | "778" | "53100"))
 }
 
 fn of_sqlite<'q>(
