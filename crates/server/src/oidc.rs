@@ -203,9 +203,9 @@ impl Oidc {
             // The provider may have changed its keys since they were read.
             Err(error) if provider::is_unknown_key(&error) => {
                 let client = self.provider.client_anew().await?;
-                id_token.claims(&self.verifier(&client), &nonce).map(Clone::clone)
+                id_token.claims(&self.verifier(&client), &nonce).cloned()
             }
-            result => result.map(Clone::clone),
+            result => result.cloned(),
         };
         let claims = claims.map_err(OidcError::Claims)?;
         let subject = claims.subject().clone();

@@ -111,7 +111,7 @@ impl Serve {
     pub(crate) async fn run(self, context: &Context<'_>) -> Result<Exit, Failure> {
         let listen = match self
             .listen
-            .map(|listen| Ok(listen))
+            .map(Ok)
             .or_else(|| variable("OUTFLOW_LISTEN").map(|text| parsed("OUTFLOW_LISTEN", &text)))
         {
             Some(listen) => listen?,

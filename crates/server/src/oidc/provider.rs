@@ -27,6 +27,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 pub(super) type Key = CoreJsonWebKey;
 
+/// An answer that is awaited.
+type Sending = std::pin::Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, SendError>> + Send>>;
+
 type TokenAnswer = StandardTokenResponse<
     IdTokenFields<
         Further,
@@ -128,12 +131,7 @@ impl Provider {
     }
 
     /// How the library sends: over the one HTTP client, which follows no redirects and records no secrets.
-    pub(super) fn http(
-        &self,
-    ) -> impl Fn(
-        Request<Vec<u8>>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, SendError>> + Send>>
-    + use<> {
+    pub(super) fn http(&self) -> impl Fn(Request<Vec<u8>>) -> Sending + use<> {
         let wire = self.wire.for_call();
         move |request| {
             let wire = wire.clone();

@@ -594,8 +594,8 @@ impl personal::Hides for FailedView {
     fn hide(&mut self) {
         self.key = personal::HIDDEN.to_owned();
         self.message = personal::HIDDEN.to_owned();
-        for text in [&mut self.payload, &mut self.before, &mut self.after] {
-            text.as_mut().map(|text| *text = personal::HIDDEN.to_owned());
+        for text in [&mut self.payload, &mut self.before, &mut self.after].into_iter().flatten() {
+            *text = personal::HIDDEN.to_owned();
         }
         if let Some(request) = &mut self.request {
             request.hide();
