@@ -12,6 +12,7 @@ mod definitions;
 mod document;
 mod events;
 mod exporting;
+mod failures;
 mod health;
 mod hooks;
 mod links;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> OpenApiRouter<AppState> {
         .merge(channels::routes())
         .merge(hooks::routes())
         .merge(syncs::routes())
+        .merge(failures::routes())
         .merge(plans::routes())
         .merge(traces::routes())
         .merge(overview::routes())

@@ -79,8 +79,8 @@ impl<'a> Journey<'a> {
 fn outcome(answer: &Answer) -> (String, Option<String>) {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", String::from_utf8_lossy(&answer.body));
     let cookies = answer.head.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap().to_owned());
-    let session = cookies.filter_map(|cookie| cookie.split(';').next().map(ToOwned::to_owned));
-    let session = session.filter(|pair| pair.starts_with("outflow_session=")).last();
+    let mut pairs = cookies.filter_map(|cookie| cookie.split(';').next().map(ToOwned::to_owned));
+    let session = pairs.rfind(|pair| pair.starts_with("outflow_session="));
     (answer.header("location").to_owned(), session)
 }
 

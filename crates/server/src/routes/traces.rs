@@ -13,7 +13,7 @@ use crate::{
     caller::Caller,
     extract::{Json, Path, Query},
     personal,
-    routes::syncs::RequestView,
+    routes::failures::RequestView,
 };
 
 /// Syncs that a trace tells of, if nothing else is asked for.
