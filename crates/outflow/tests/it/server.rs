@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output},
 };
 
+use postgres_server::{Options, PostgresServer};
+
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/server.md")).unwrap()
 }
@@ -91,4 +93,69 @@ fn a_data_folder_is_one_servers_alone_and_survives_being_killed() {
         told("second.log"),
         told("third.log")
     );
+}
+
+/// Ends a script that waits for something that does not come.
+const PATIENCE: &str = "timeout 90 bash -euo pipefail -c";
+
+#[test]
+fn what_a_killed_worker_had_in_hand_another_one_finishes_and_nothing_is_lost_or_sent_twice() {
+    let server = PostgresServer::start(&Options::default());
+    let folder = tempfile::tempdir().unwrap();
+    let (listen, tool) = (format!("127.0.0.1:{}", free_port()), free_port());
+    let mapping = serde_json::json!({ "name": "m", "definition": {
+        "model": "numbers", "destination": "tool", "action": "send", "records": "added_or_updated",
+        "fields": {
+            "url": "http://tool.test/x", "data": { "id": { "@path": "$.properties.id" } },
+            "enable_batching": true, "batch_size": 50,
+        },
+    }});
+    let model = serde_json::json!({ "name": "numbers", "definition": {
+        "source": "shop", "key": "id",
+        "query": "with recursive n(id) as (select 1 union all select id + 1 from n where id < 20000) select id from n",
+    }});
+    let destination = serde_json::json!({ "name": "tool", "definition": {
+        "type": "webhook", "connection": { "endpoint": format!("http://127.0.0.1:{tool}") },
+    }});
+    let commands = format!(
+        r#"trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT
+        export OUTFLOW_DATABASE_URL='{url}' API=http://{listen}/api/v1
+        outflow init shop > /dev/null
+        outflow simulate http --port {tool} --latency 20 > tool.out 2>&1 &
+        outflow serve --no-worker --data state --listen {listen} > server.out 2> server.log &
+        until curl -fs http://{listen}/health/ready > /dev/null; do sleep 0.1; done
+        LINK=$(sed -n 's/.*setup?token=//p' server.out)
+        curl -fsS -c cookies -H 'content-type: application/json' $API/setup -d '{{"token": "'$LINK'",
+            "email": "ada@example.com", "name": "Ada", "password": "a long enough password"}}' > /dev/null
+        export TOKEN=$(curl -fsS -b cookies -H 'x-outflow-csrf: 1' -H 'content-type: application/json' $API/tokens \
+            -d '{{"name": "test", "role": "owner"}}' | sed 's/.*"secret":"\([^"]*\)".*/\1/')
+        api() {{ curl -fsS -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' "$@"; }}
+        export -f api
+        api $API/sources -d '{{"name": "shop", "definition": {{"type": "sqlite", "path": "'$PWD/shop/shop.db'"}}}}' > /dev/null
+        api $API/models -d '{model}' > /dev/null
+        api $API/destinations -d '{destination}' > /dev/null
+        api $API/mappings -d '{mapping}' > /dev/null
+        outflow worker --data state --lease-seconds 3 > first.out 2> first.log &
+        FIRST=$!
+        api $API/mappings/m/syncs -d '{{}}' > /dev/null
+        {PATIENCE} 'until api $API/syncs | grep -q "\"done\":[1-9]"; do sleep 0.1; done'
+        kill -9 $FIRST
+        outflow worker --data state --lease-seconds 3 > second.out 2> second.log &
+        {PATIENCE} 'until api "$API/syncs?state=done" | grep -q takeover; do sleep 0.2; done'
+        api $API/syncs
+        "#,
+        url = server.url(),
+    );
+    let done = shell(folder.path(), &commands);
+    let told = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap_or_default();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{out}\n{err}\n{}\n{}", told("server.log"), told("second.log"));
+
+    let syncs: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let delivered: Vec<u64> =
+        syncs["items"].as_array().unwrap().iter().map(|sync| sync["counts"]["delivered"].as_u64().unwrap()).collect();
+    assert_eq!(syncs["items"][1]["state"], "interrupted", "{out}");
+    assert!(delivered[1] > 0 && delivered[0] > 0, "{delivered:?}");
+    // Each record was delivered by one of the two, and by one only.
+    assert_eq!(delivered, [20_000 - delivered[1], delivered[1]]);
 }
