@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: PostgreSQL's server binaries, rustfmt, clippy, cargo-nextest.
+# Installs what the tests need and this machine lacks: PostgreSQL's server binaries, curl, rustfmt, clippy, cargo-nextest.
 # Does nothing, and asks for no rights, if all are there.
 set -euo pipefail
 
@@ -41,6 +41,16 @@ if ! has_postgres; then
     fi
     install postgresql
     has_postgres || { say "the package \`postgresql\` brought no initdb"; exit 1; }
+fi
+
+if ! command -v curl >/dev/null 2>&1; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "\`curl\` is missing and there is no apt-get; install it, then try again"
+        exit 1
+    fi
+    say "installing curl"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends curl ca-certificates
 fi
 
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
